@@ -1,0 +1,1 @@
+"""What kinds of work there are. Knows nothing of Redis, Celery or git."""

@@ -1,0 +1,1 @@
+"""Does: carries out the steps of a task in a workspace. Decides nothing."""
