@@ -1,0 +1,1 @@
+"""Everything that shows Shopfloor does what it says."""

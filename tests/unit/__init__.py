@@ -1,0 +1,1 @@
+"""Pure rules, without a server, a process or a clock."""
