@@ -18,6 +18,7 @@ is `.` the same as `**`; but `a/**/*`, which asks for a segment more, does not m
 from __future__ import annotations
 
 import unicodedata
+from functools import lru_cache
 from itertools import pairwise
 from typing import NoReturn
 
@@ -31,6 +32,7 @@ TREE = "**"
 _ESCAPED = frozenset("*?[{}\\")  # what a canonical pattern writes with a backslash: these, and a first !
 
 
+@lru_cache(maxsize=16_384)
 def read_pattern(pattern: str) -> tuple[str, ...]:
     """Check a pattern as a person wrote it and give its canonical alternatives.
 
@@ -38,12 +40,12 @@ def read_pattern(pattern: str) -> tuple[str, ...]:
         pattern: One pattern, at most 1,024 characters.
 
     Returns:
-        Its alternatives with braces written out, in the order written; no two patterns of one meaning that differ only
-        in `./`, a trailing `/` or `/**`, needless escapes, or the order of neighbouring `*` and `**` segments. Reading
-        one of them again gives it back unchanged.
+        Its alternatives with braces written out, in the order written. What differs only in a leading `./`, a trailing
+        `/` or `/**`, needless escapes, or the order of neighbouring `*` and `**` segments is written in one way, and
+        reading that again gives it back unchanged.
 
     Raises:
-        InputError: the pattern is not one, names what no path can be, or has more than 256 alternatives.
+        InputError: the text is no pattern, is absolute, or has more than 256 alternatives.
     """
     if not pattern.strip():
         raise InputError("A scope pattern is empty.", "Remove it, or write ** for the whole tree.")
