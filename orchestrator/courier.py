@@ -27,6 +27,11 @@ def host_queue(host: str) -> str:
     return f"host.{host}"
 
 
+def message_id(task_id: str, fence: int, round_number: int, step: str) -> str:
+    """The id of a step's message, known to whoever wants to revoke it: `T12.f34.r1.edit`."""
+    return f"{task_id}.f{fence}.r{round_number}.{step}"
+
+
 class Courier(Protocol):
     """Sends messages by name. A message carries ids only."""
 

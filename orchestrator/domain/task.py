@@ -177,15 +177,29 @@ class Reason(Frozen):
 
 
 class Meter(Frozen):
-    """How much of something a task may use, and has used (tokens, or minutes)."""
+    """How much of something a task may use, and has used (tokens, or minutes); a retry adds the allowance anew."""
 
     budget: float
     spent: float = 0
+    allowance: float
+
+    @classmethod
+    def of(cls, allowance: float) -> Meter:
+        """A meter that nothing was spent of."""
+        return cls(budget=allowance, allowance=allowance)
 
     @property
     def left(self) -> float:
         """What is left; never below zero."""
         return max(0.0, self.budget - self.spent)
+
+    def used(self, amount: float) -> Meter:
+        """The meter after some more was spent."""
+        return self.model_copy(update={"spent": round(self.spent + amount, 6)})
+
+    def renewed(self) -> Meter:
+        """The meter with its allowance granted once more, on top of what was spent."""
+        return self.model_copy(update={"budget": self.spent + self.allowance})
 
 
 class Change(Frozen):
@@ -240,8 +254,9 @@ class Task(Frozen):
     """One piece of work; its JSON is the contract of `show --json`.
 
     `version` grows by one with every commit; `fence` is the ever-growing number of the attempt that holds the task, and
-    stays with it through review and merging. `next_step` is where an attempt begins: a step of the blueprint, or `publish`.
-    Times are UTC; tokens are counted as the agent reported them; minutes are of attempts on a host.
+    stays with it through review and merging. `next_step` is where an attempt begins: a step of the blueprint, or
+    `publish`. `head` is the last checkpoint, kept under the ref `checkpoint` of the repository; `published_head` is what
+    the branch was last pushed at. Times are UTC; tokens are as the agent reported them; minutes are spent on a host.
     """
 
     id: str
@@ -271,6 +286,7 @@ class Task(Frozen):
     branch: str | None = None
     base: str | None = None
     head: str | None = None
+    checkpoint: str | None = None
     published_head: str | None = None
     change: Change | None = None
     merged_as: str | None = None

@@ -1,0 +1,168 @@
+"""What a host may do to a task while it holds it: every call names the fence, and a stale one changes nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from blueprints.model import Blueprint, Tier
+from orchestrator.courier import CONTROL_QUEUE, DISPATCH, MERGE
+from orchestrator.domain.review import Touched, inspect, tier_of
+from orchestrator.domain.rounds import Onward, after_step, broken, escalated, requeued
+from orchestrator.domain.task import Cause, Change, Note, Reason, ReasonCode, State, StepRun, StepState, Task
+from orchestrator.errors import NotFoundError
+from orchestrator.services.floor import Move
+from orchestrator.store import Wake
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from blueprints.model import Step
+    from orchestrator.domain.rounds import StepEnd
+    from orchestrator.services.floor import Floor
+
+DISPATCH_NOW = Wake(DISPATCH, (), CONTROL_QUEUE)
+
+
+def held(floor: Floor, task_id: str, fence: int) -> Task | None:
+    """The task, if this fence still holds it as a running attempt; else None."""
+    try:
+        task = floor.store.task(task_id)
+    except NotFoundError:
+        return None
+    return task if _holds(task, fence) else None
+
+
+def blueprint_of(floor: Floor, task: Task) -> Blueprint:
+    """The blueprint that the task was submitted under."""
+    return Blueprint.model_validate_json(floor.store.blueprint(task.blueprint_digest))
+
+
+def started(floor: Floor, task_id: str, fence: int, *, base: str, head: str, branch: str) -> Task | None:
+    """Note that the workspace stands, at which base and checkpoint."""
+    return _while_held(
+        floor, task_id, fence, lambda task: Move(task.noted(base=base, head=head, branch=branch), Note.STARTED)
+    )
+
+
+def step_started(floor: Floor, task_id: str, fence: int, step: Step) -> Task | None:
+    """Note that a step begins."""
+
+    def decide(task: Task) -> Move:
+        run = StepRun(
+            name=step.name,
+            kind=step.kind,
+            round=task.round,
+            attempt=task.attempt,
+            host=task.host or "",
+            state=StepState.RUNNING,
+            started_at=floor.clock(),
+        )
+        return Move(task.noted(steps=(*task.steps, run), next_step=step.name), Note.STEP_STARTED, step=step.name)
+
+    return _while_held(floor, task_id, fence, decide)
+
+
+def step_ended(floor: Floor, task_id: str, fence: int, step: Step, end: StepEnd) -> tuple[Task | None, Onward]:
+    """Commit what follows from the end of a step; STOP where the attempt is over, or was not ours any more."""
+    onward = Onward.STOP
+
+    def decide(task: Task) -> Move:
+        nonlocal onward
+        course = after_step(task, blueprint_of(floor, task), step, end, floor.clock())
+        onward = course.onward
+        wakes = (DISPATCH_NOW,) if course.task.state is not State.RUNNING else ()
+        return Move(course.task, course.what, wakes, step=step.name, exit_code=end.exit_code)
+
+    task = _while_held(floor, task_id, fence, decide)
+    return (task, onward) if task else (None, Onward.STOP)
+
+
+def inspected(floor: Floor, task_id: str, fence: int, touched: Sequence[Touched]) -> Tier | None:
+    """Hold a finished diff against the task's scope and limits; escalate what is refused.
+
+    Returns:
+        Who must accept the change; None where it was refused, or the attempt was not ours any more.
+    """
+    task = held(floor, task_id, fence)
+    if task is None:
+        return None
+    reason = inspect(task, touched)
+    if reason is None:
+        return tier_of(blueprint_of(floor, task).review.tier, touched)
+    failed(floor, task_id, fence, reason)
+    return None
+
+
+def published(floor: Floor, task_id: str, fence: int, change: Change) -> Task | None:
+    """Note that the branch was pushed and the change opened; an `auto` change is accepted at once."""
+    now = floor.clock()
+
+    def decide(task: Task) -> Move:
+        waits = Reason(
+            code=ReasonCode.AWAITING_APPROVAL,
+            text=f"waits for a person: `shopfloor approve {task_id}` or `shopfloor reject {task_id}`.",
+        )
+        after = task.moved(
+            Cause.PUBLISHED,
+            State.REVIEW,
+            change=change,
+            published_head=task.head,
+            change_opened_at=task.change_opened_at or now,
+            reason=None if change.tier is Tier.AUTO else waits,
+            feedback=None,
+        )
+        return Move(after, Cause.PUBLISHED, (DISPATCH_NOW,))
+
+    task = _while_held(floor, task_id, fence, decide)
+    if task and change.tier is Tier.AUTO:
+        return floor.write(task, accepted(floor, task, who="tier auto"))
+    return task
+
+
+def accepted(floor: Floor, task: Task, *, who: str) -> Move:
+    """The move that puts a reviewed change on the train.
+
+    Raises:
+        TransitionError: the task is not in review.
+    """
+    reason = Reason(code=ReasonCode.MERGE_QUEUE, text="waits for its turn on the merge train.")
+    after = task.moved(Cause.APPROVED, State.MERGING, merging_at=floor.clock(), reason=reason)
+    return Move(after, Cause.APPROVED, (Wake(MERGE, (task.repository,), CONTROL_QUEUE),), who=who)
+
+
+def failed(floor: Floor, task_id: str, fence: int, reason: Reason) -> Task | None:
+    """Hand a held task to a person."""
+    return _while_held(
+        floor,
+        task_id,
+        fence,
+        lambda task: Move(escalated(task, reason, floor.clock()), Cause.ESCALATED, (DISPATCH_NOW,)),
+    )
+
+
+def gave_up(floor: Floor, task_id: str, fence: int, why: str) -> Task | None:
+    """Give a held task back after a failure that is not its own."""
+
+    def decide(task: Task) -> Move:
+        course = broken(task, why, floor.clock())
+        return Move(course.task, course.what, (DISPATCH_NOW,), text=why)
+
+    return _while_held(floor, task_id, fence, decide)
+
+
+def halted(floor: Floor, task_id: str, fence: int, why: str) -> Task | None:
+    """Give a held task back because a halt stopped it between two steps."""
+
+    def decide(task: Task) -> Move:
+        reason = Reason(code=ReasonCode.HALTED, text=f"the attempt was stopped: {why}.")
+        return Move(requeued(task, Cause.HALTED, reason, floor.clock()).task, Cause.HALTED)
+
+    return _while_held(floor, task_id, fence, decide)
+
+
+def _holds(task: Task, fence: int) -> bool:
+    return task.state is State.RUNNING and task.fence == fence
+
+
+def _while_held(floor: Floor, task_id: str, fence: int, decide: Callable[[Task], Move]) -> Task | None:
+    return floor.change(task_id, lambda task: decide(task) if _holds(task, fence) else None)
