@@ -16,7 +16,8 @@ def branch_problem(name: str) -> str | None:
 
     Returns:
         What is wrong, or None for a good name. The rules are those of `git check-ref-format --branch`
-        (https://git-scm.com/docs/git-check-ref-format), without its expansion of `@{-1}`.
+        (https://git-scm.com/docs/git-check-ref-format),
+        without its expansion of `@{-1}`; `@` is refused as well, which git reads as `HEAD` wherever it is used.
     """
     parts = name.split("/")
     rules = {

@@ -80,6 +80,9 @@ VARIABLES: Mapping[str, tuple[str, ...]] = {
 }
 """Every variable of a template, and its attributes."""
 
+# What Jinja's filters and comparisons raise for a value of the wrong kind.
+_UNFIT = (TemplateError, TypeError, ValueError, OverflowError, AttributeError, AssertionError)
+
 _BARE = PromptTask(id="t1", title="title", body="", scope=(), labels=(), blueprint="name", priority=0)
 _FULL = replace(_BARE, body="body", scope=("src/**", "docs/**"), labels=("bug", "api"), priority=4)
 
@@ -127,7 +130,7 @@ def render(source: str, *, task: PromptTask, feedback: Feedback | None, round_nu
             if size > MAX_PROMPT_BYTES:
                 raise _too_large()
             parts.append(part)
-    except (TemplateError, TypeError, ValueError, OverflowError) as error:
+    except _UNFIT as error:
         raise PromptError(f"the prompt cannot be rendered: {error}", "a template that fits every task") from error
     return "".join(parts)
 
@@ -178,11 +181,11 @@ def _printed(value: object) -> object:
 
 
 def _bounded(apply: Callable[..., Any]) -> Callable[..., Any]:
-    """Keep a filter from handing on more than a prompt may hold."""
+    """Give a filter feedback as text, and keep it from handing on more than a prompt may hold."""
 
     @wraps(apply)
     def bounded(*args: object) -> object:
-        result = apply(*args)
+        result = apply(*(str(each) if isinstance(each, Feedback) else each for each in args))
         if isinstance(result, str) and len(result) > MAX_PROMPT_BYTES:
             raise _too_large()
         return result

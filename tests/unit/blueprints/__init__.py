@@ -1,0 +1,1 @@
+"""The blueprints package: pure rules, so plain tests and properties."""
