@@ -1,0 +1,1 @@
+"""Where fleets and repositories are."""
