@@ -145,7 +145,7 @@ class Store(Protocol):
         """A fence higher than every one before it. Read the task first, take the fence after."""
 
     def create(self, commits: Sequence[Commit]) -> None:
-        """Write new tasks, all or none."""
+        """Write new tasks, all or none; raises StaleError where one of them is there already."""
 
     def task(self, task_id: str) -> Task:
         """One task; raises NotFoundError."""
@@ -186,7 +186,7 @@ class Store(Protocol):
         """Put a halt in force and tell every listener; returns it with its epoch."""
 
     def lift_halts(self, keys: Sequence[str], event: Event) -> list[Halt]:
-        """Lift halts by key (all where none is named) and tell every listener; returns what was lifted."""
+        """Lift halts by key (all where none is named) and tell every listener; returns what was lifted, by key."""
 
     def halts(self) -> list[Halt]:
         """The halts in force."""
@@ -195,7 +195,11 @@ class Store(Protocol):
         """Tell every listening host to renew now."""
 
     def nudges(self, timeout: float) -> Iterator[None]:
-        """Yield at each nudge, and at the latest after `timeout` seconds; ends never. Raises UnreachableError."""
+        """Yield once when it listens, then at each nudge, and at the latest after `timeout` seconds; ends never.
+
+        Raises:
+            UnreachableError: the connection is lost.
+        """
 
     # -- the merge train
     def train(self, repository: Repository) -> Train:
@@ -210,7 +214,10 @@ class Store(Protocol):
         """
 
     def acquire(self, name: str, token: str, seconds: float) -> bool:
-        """Take a named, time-limited right for `token`; taking it again renews it. A refusal leaves a mark."""
+        """Take a named, time-limited right for `token`; taking it again renews it.
+
+        A refusal leaves a mark, which stays until the right is given back.
+        """
 
     def release(self, name: str, token: str) -> bool:
         """Give a right back; True where somebody was refused it meanwhile (look again)."""
@@ -230,7 +237,7 @@ class Store(Protocol):
 
     # -- the outbox
     def due(self) -> list[Wake]:
-        """Staged wakes whose time has come and that nobody has confirmed."""
+        """Staged wakes whose time has come and that nobody has confirmed; of equal wakes the earliest time counts."""
 
     def confirm(self, wakes: Sequence[Wake]) -> None:
         """Take wakes that were handed to the broker off the outbox."""

@@ -95,10 +95,15 @@ class MemoryStore:
     def create(self, commits: Sequence[Commit]) -> None:
         """See `Store.create`."""
         with self._changed:
+            there = [self._tasks[each.after.id] for each in commits if each.after.id in self._tasks]
+            if there and there == [each.after for each in commits]:
+                return
+            if there:
+                raise _stale(there[0].id)
             for commit in commits:
                 for dependency in commit.after.depends_on:
                     self._dependents[dependency].add(commit.after.id)
-                self.commit(commit)
+                self._write(commit)
 
     def task(self, task_id: str) -> Task:
         """See `Store.task`."""
@@ -209,7 +214,7 @@ class MemoryStore:
     def lift_halts(self, keys: Sequence[str], event: Event) -> list[Halt]:
         """See `Store.lift_halts`."""
         with self._changed:
-            lifted = [self._halts.pop(key) for key in (keys or sorted(self._halts)) if key in self._halts]
+            lifted = [self._halts.pop(key) for key in sorted(keys or self._halts) if key in self._halts]
             if lifted:
                 self._tell(event)
                 self.nudge()
@@ -229,6 +234,7 @@ class MemoryStore:
     def nudges(self, timeout: float) -> Iterator[None]:
         """See `Store.nudges`."""
         seen = self._nudged
+        yield
         while True:
             with self._changed:
                 self._changed.wait_for(lambda seen=seen: self._nudged > seen, timeout)  # type: ignore[misc]
@@ -263,17 +269,17 @@ class MemoryStore:
     def acquire(self, name: str, token: str, seconds: float) -> bool:
         """See `Store.acquire`."""
         with self._changed:
-            holder, ends, _ = self._rights.get(name, ("", 0.0, False))
-            if holder not in ("", token) and ends > self._clock():
+            holder, ends, marked = self._right(name)
+            if holder not in ("", token):
                 self._rights[name] = (holder, ends, True)
                 return False
-            self._rights[name] = (token, self._clock() + seconds, False)
+            self._rights[name] = (token, self._clock() + seconds, marked)
             return True
 
     def release(self, name: str, token: str) -> bool:
         """See `Store.release`."""
         with self._changed:
-            holder, _, marked = self._rights.get(name, ("", 0.0, False))
+            holder, _, marked = self._right(name)
             if holder != token:
                 return False
             del self._rights[name]
@@ -333,7 +339,13 @@ class MemoryStore:
 
     def _stage(self, wakes: Sequence[Wake]) -> None:
         for wake in wakes:
-            self._outbox[wake.encode()] = self._clock() + (wake.delay or _GRACE)
+            member, due = wake.encode(), self._clock() + (wake.delay or _GRACE)
+            self._outbox[member] = min(due, self._outbox.get(member, due))
+
+    def _right(self, name: str) -> tuple[str, float, bool]:
+        """Who has a right, until when, and whether somebody was refused it; what has run out is not there."""
+        right = self._rights.get(name)
+        return right if right and right[1] > self._clock() else ("", 0.0, False)
 
     def _fence(self, kind: Holder, ident: str) -> int:
         if kind is Holder.TASK:

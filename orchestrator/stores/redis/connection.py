@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 import redis
 from redis.backoff import ExponentialBackoff
-from redis.exceptions import AuthenticationError, BusyLoadingError, RedisError, ResponseError
+from redis.exceptions import AuthenticationError, BusyLoadingError, OutOfMemoryError, ReadOnlyError, RedisError
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
@@ -40,14 +41,23 @@ def told() -> Iterator[None]:
             f"Redis cannot be reached: {error}.",
             "Start the fleet with `shopfloor up`, or point SHOPFLOOR_REDIS_URL at a Redis server that runs.",
         ) from error
+    except OutOfMemoryError as error:
+        raise UnreachableError(
+            "Redis is out of memory and writes nothing.",
+            "Give the Redis server more memory (maxmemory), or a database that nothing else fills.",
+        ) from error
+    except ReadOnlyError as error:
+        raise UnreachableError(
+            "Redis writes nothing, for it is a replica.", "Point SHOPFLOOR_REDIS_URL at the primary."
+        ) from error
     except ResponseError as error:
         text = str(error)
+        if text.startswith("MISCONF"):
+            raise UnreachableError(
+                f"Redis cannot save and writes nothing: {text}.", "Make room on the Redis server's disk; see its log."
+            ) from error
         remedy = "See what the server says of itself: `shopfloor doctor`."
-        if "OOM" in text:
-            remedy = "Give the Redis server more memory (maxmemory), or remove old tasks."
-        elif "READONLY" in text:
-            remedy = "SHOPFLOOR_REDIS_URL names a replica: point it at the primary."
-        elif "WRONGTYPE" in text:
+        if "WRONGTYPE" in text:
             remedy = "Another program wrote under the prefix 'shopfloor:'; give Shopfloor a database of its own."
         raise ShopfloorError(f"Redis refused a command: {text}.", remedy) from error
     except RedisError as error:
@@ -65,7 +75,7 @@ class RedisConnection:
     def __init__(self, url: str, keys: Keys | None = None) -> None:
         self._url = url
         self.keys = keys or Keys()
-        self._scripts: dict[str, str] = {}
+        self._scripts: dict[str, Any] = {}
 
     @cached_property
     def _redis(self) -> redis.Redis:
@@ -79,6 +89,7 @@ class RedisConnection:
                 retry=retry,
                 retry_on_error=[RedisConnectionError, RedisTimeoutError],
                 client_name="shopfloor",
+                protocol=2,  # every redis-py that we allow gives its replies the same shape
             )
         except ValueError as error:
             raise UnreachableError(
@@ -107,12 +118,13 @@ class RedisConnection:
             self._redis.close()
 
     def script(self, name: str) -> Any:  # noqa: ANN401 - redis-py's Script, whose replies are untyped
-        """A script of the folder `lua`, behind the shared prelude."""
+        """A script of the folder `lua`, behind the shared prelude; its flags, where it has some, in front of both."""
         if name not in self._scripts:
             folder = files("orchestrator.stores.redis").joinpath("lua")
-            texts = [folder.joinpath(part).read_text("utf-8") for part in ("prelude.lua", f"{name}.lua")]
-            self._scripts[name] = "\n".join(texts)
-        return self._redis.register_script(self._scripts[name])
+            prelude, text = (folder.joinpath(part).read_text("utf-8") for part in ("prelude.lua", f"{name}.lua"))
+            flags = text[: text.index("\n") + 1] if text.startswith("#!") else ""
+            self._scripts[name] = self._redis.register_script(flags + prelude + text.removeprefix(flags))
+        return self._scripts[name]
 
     def run(self, name: str, keys: Sequence[str], args: Sequence[str | int | float]) -> Any:  # noqa: ANN401 - a reply
         """Run a script and return its reply."""

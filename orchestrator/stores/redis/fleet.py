@@ -13,7 +13,7 @@ from orchestrator.domain.repository import Repository
 from orchestrator.errors import NotFoundError
 from orchestrator.store import Beat, Holder, Lease
 from orchestrator.stores.redis.connection import RedisConnection, told
-from orchestrator.stores.redis.tasks import EVENTS_KEPT, encode_event
+from orchestrator.stores.redis.tasks import EVENTS_KEPT, NARROW_REACHES, encode_event
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -65,8 +65,7 @@ class RedisFleet(RedisConnection):
         for lease in leases:
             args += [f"{lease.kind}:{lease.id}", str(lease.fence)]
         lost, halts = self.run("beat", keys, args)
-        pairs = dict(zip(halts[::2], halts[1::2], strict=True))
-        return Beat(frozenset(leases[number] for number in lost), self._read_halts(pairs))
+        return Beat(frozenset(leases[number] for number in lost), tuple(_read_halts(_pairs(halts))))
 
     def remove_host(self, name: str) -> None:
         """See `Store.remove_host`."""
@@ -109,12 +108,12 @@ class RedisFleet(RedisConnection):
     def lift_halts(self, keys: Sequence[str], event: Event) -> list[Halt]:
         """See `Store.lift_halts`."""
         lifted = self.run("halt", self._halt_keys(), ["lift", encode_event(event), EVENTS_KEPT, *keys])
-        return list(self._read_halts({str(number).encode(): doc for number, doc in enumerate(lifted)}))
+        return _read_halts(_pairs(lifted))
 
     def halts(self) -> list[Halt]:
         """See `Store.halts`."""
         with told():
-            return list(self._read_halts(cast("dict[bytes, bytes]", self._redis.hgetall(self.keys.halts))))
+            return _read_halts(cast("dict[bytes, bytes]", self._redis.hgetall(self.keys.halts)))
 
     def nudge(self) -> None:
         """See `Store.nudge`."""
@@ -140,16 +139,22 @@ class RedisFleet(RedisConnection):
     def _halt_keys(self) -> list[str]:
         return [self.keys.halts, self.keys.epochs, self.keys.events, self.keys.seq, self.keys.nudge]
 
-    @staticmethod
-    def _read_halts(pairs: dict[bytes, bytes]) -> tuple[Halt, ...]:
-        """Halts of a hash; one that a person set by hand, with any text, counts as well."""
-        halts = []
-        for field, doc in sorted(pairs.items()):
-            try:
-                halts.append(Halt.model_validate_json(doc))
-            except ValidationError:
-                reach, _, name = field.decode().partition(":")
-                why = doc.decode(errors="replace") or "no reason given"
-                known = reach if reach in set(Reach) else Reach.FLEET
-                halts.append(Halt(epoch=0, reach=Reach(known), name=name, why=why, who="redis", at=datetime.now(UTC)))
-        return tuple(halts)
+
+def _pairs(flat: Sequence[bytes]) -> dict[bytes, bytes]:
+    return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+def _read_halts(pairs: dict[bytes, bytes]) -> list[Halt]:
+    """Halts of a hash, by field; one that a person set by hand, with any text, counts as well."""
+    return [_read_halt(field.decode(errors="replace"), doc) for field, doc in sorted(pairs.items())]
+
+
+def _read_halt(field: str, doc: bytes) -> Halt:
+    try:
+        return Halt.model_validate_json(doc)
+    except ValidationError:
+        why = doc.decode(errors="replace").strip() or "no reason given"
+    reach, _, name = field.partition(":")
+    if reach not in NARROW_REACHES or not name:
+        reach, name = Reach.FLEET, ""
+    return Halt(epoch=0, reach=Reach(reach), name=name, why=why, who="redis", at=datetime.now(UTC))

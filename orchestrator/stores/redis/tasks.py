@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import TYPE_CHECKING, Any, cast
 
 from orchestrator.domain.fleet import Holding
+from orchestrator.domain.halt import Reach
 from orchestrator.domain.scope import Scope
 from orchestrator.domain.task import Event, State, Task, holds_scope, holds_slot
 from orchestrator.errors import NotFoundError, StaleError
@@ -13,7 +15,7 @@ from orchestrator.store import Holder, Refusal
 from orchestrator.stores.redis.connection import RedisConnection, told
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from orchestrator.store import Claim, Commit, Wake
 
@@ -21,15 +23,30 @@ EVENTS_KEPT = 200_000
 OUTBOX_GRACE = 30_000
 """Milliseconds that a wake's author has to hand it to the broker before the reconciler sends it again."""
 
+NARROW_REACHES = frozenset(Reach) - {Reach.FLEET}
+"""A halt whose field is none of these and a name stops the fleet."""
+
 
 def encode_event(event: Event) -> str:
     """An event as it is kept: its number is the stream's id."""
-    return event.model_dump_json(by_alias=True, exclude={"seq"}, exclude_none=True)
+    return event.model_dump_json(by_alias=True, exclude={"seq"}, exclude_defaults=True)
 
 
 def encode_wakes(wakes: Sequence[Wake]) -> list[list[str | int]]:
     """Wakes as the scripts take them: delay in milliseconds, member."""
-    return [[int(wake.delay * 1000), wake.encode()] for wake in wakes]
+    return [[math.ceil(wake.delay * 1000), wake.encode()] for wake in wakes]
+
+
+def stale_tasks(commits: Sequence[Commit]) -> StaleError:
+    """The error of a commit that came too late."""
+    names = ", ".join(commit.after.id for commit in commits)
+    return StaleError(f"Task {names} was changed by somebody else at the same moment.", "Look again and repeat.")
+
+
+def halt_fields(task: Task, host: str) -> list[str]:
+    """The fields of the halts' hash that stop a task on a host."""
+    halts = (Reach.REPOSITORY, task.repository), (Reach.BLUEPRINT, task.blueprint), (Reach.HOST, host)
+    return [Reach.FLEET, *(f"{reach}:{name}" for reach, name in (*halts, (Reach.TASK, task.id)))]
 
 
 class RedisTasks(RedisConnection):
@@ -48,17 +65,19 @@ class RedisTasks(RedisConnection):
 
     def create(self, commits: Sequence[Commit]) -> None:
         """See `Store.create`."""
-        with told(), self._redis.pipeline(transaction=True) as pipeline:
-            script = self.script("commit")
-            for commit in commits:
-                for dependency in commit.after.depends_on:
-                    pipeline.sadd(self.keys.dependents(dependency), commit.after.id)
-                script(
-                    keys=self._task_keys(commit),
-                    args=[json.dumps(self._order(commit)), commit.after.model_dump_json(), encode_event(commit.event)],
-                    client=pipeline,
-                )
-            pipeline.execute()
+        if not commits:
+            return
+        keys: list[str] = []
+        docs: list[str] = []
+        orders = []
+        for commit in commits:
+            task = commit.after
+            keys += self._task_keys(commit)
+            keys += [self.keys.dependents(each) for each in task.depends_on]
+            docs += [task.model_dump_json(), encode_event(commit.event)]
+            orders.append(self._order(commit) | {"depends": len(task.depends_on)})
+        if self.run("create", keys, [json.dumps(orders), *docs]) != b"ok":
+            raise stale_tasks(commits)
 
     def task(self, task_id: str) -> Task:
         """See `Store.task`."""
@@ -70,15 +89,19 @@ class RedisTasks(RedisConnection):
 
     def tasks(self, states: Iterable[State] = ()) -> list[Task]:
         """See `Store.tasks`."""
-        with told(), self._redis.pipeline(transaction=False) as pipeline:
-            for state in tuple(states) or tuple(State):
-                pipeline.zrange(self.keys.state(state), 0, -1, withscores=True)
-            found = [pair for row in pipeline.execute() for pair in row]
+        wanted = frozenset(states) or frozenset(State)
+        with told():
+            with self._redis.pipeline(transaction=True) as pipeline:  # one moment: nobody is in two states, or in none
+                for state in wanted:
+                    pipeline.zrange(self.keys.state(state), 0, -1, withscores=True)
+                found = [pair for row in pipeline.execute() for pair in row]
             found.sort(key=lambda pair: (pair[1], len(pair[0]), pair[0]))
-            for task_id, _ in found:
-                pipeline.hget(self.keys.task(task_id.decode()), "d")
-            docs = pipeline.execute()
-        return [Task.model_validate_json(doc) for doc in docs if doc is not None]
+            with self._redis.pipeline(transaction=False) as pipeline:
+                for task_id, _ in found:
+                    pipeline.hget(self.keys.task(task_id.decode()), "d")
+                docs = pipeline.execute()
+        tasks = [Task.model_validate_json(doc) for doc in docs if doc is not None]
+        return [task for task in tasks if task.state in wanted]  # one may have moved on since
 
     def dependents(self, task_id: str) -> list[str]:
         """See `Store.dependents`."""
@@ -92,15 +115,13 @@ class RedisTasks(RedisConnection):
         args = [json.dumps(order), commit.after.model_dump_json(), encode_event(commit.event)]
         answer = self.run("commit", self._task_keys(commit), args)
         if answer != b"ok":
-            raise StaleError(
-                f"Task {commit.after.id} was changed by somebody else at the same moment.", "Look again and repeat."
-            )
+            raise stale_tasks([commit])
 
     def claim(self, claim: Claim) -> Refusal | None:
         """See `Store.claim`.
 
-        Whoever stands at the same node of the path tree is compared exactly, once; the script is then told that these
-        do not meet. One round trip where nobody does.
+        Whoever stands at the same node of the path tree is compared exactly, once; the script is then told which
+        patterns do not meet. One round trip where nobody stands there.
         """
         commit, host = claim.commit, claim.host
         task = commit.after
@@ -121,12 +142,13 @@ class RedisTasks(RedisConnection):
             "host": host.name,
             "slots": host.slots,
             "ttl": int(claim.lease_seconds * 1000),
-            "halt_fields": self._halt_fields(task, host.name),
+            "halt_fields": dict.fromkeys(halt_fields(task, host.name), True),
+            "reaches": dict.fromkeys(sorted(NARROW_REACHES), True),
             "own": len(own),
             "above": len(above),
             "patterns": json.dumps(task.scope),
         }
-        cleared: dict[str, bool] = {}
+        cleared: dict[str, str] = {}
         while True:
             args = [json.dumps(order | {"cleared": cleared}), task.model_dump_json(), encode_event(commit.event)]
             answer = [word.decode() for word in self.run("claim", keys, args)]
@@ -134,30 +156,21 @@ class RedisTasks(RedisConnection):
                 return None
             if answer[0] != "holders":
                 return Refusal(answer[0])
-            near = self._held(where, answer[1:])
-            if any(scope.meets(other) for other in near.values()):
+            near = dict(zip(answer[1::2], answer[2::2], strict=True))
+            if any(scope.meets(Scope.of(json.loads(patterns))) for patterns in near.values()):
                 return Refusal.SCOPE_BUSY
-            cleared |= dict.fromkeys(answer[1:], True)
+            cleared |= near
 
     def holdings(self) -> list[Holding]:
         """See `Store.holdings`."""
         with told():
-            where = [key.decode() for key in cast("list[bytes]", self._redis.hkeys(self.keys.repositories))]
+            where = sorted(key.decode() for key in cast("list[bytes]", self._redis.hkeys(self.keys.repositories)))
             rows = [(each, cast("dict[bytes, bytes]", self._redis.hgetall(self.keys.held(each)))) for each in where]
         return [
             Holding(task_id.decode(), repository, Scope.of(json.loads(patterns)))
             for repository, row in rows
             for task_id, patterns in sorted(row.items(), key=lambda item: (len(item[0]), item[0]))
         ]
-
-    def _held(self, repository: str, task_ids: Sequence[str]) -> Mapping[str, Scope]:
-        with told():
-            found = cast("list[bytes | None]", self._redis.hmget(self.keys.held(repository), list(task_ids)))
-        return {
-            task_id: Scope.of(json.loads(patterns))
-            for task_id, patterns in zip(task_ids, found, strict=True)
-            if patterns is not None
-        }
 
     def _task_keys(self, commit: Commit) -> list[str]:
         before, after = commit.before, commit.after
@@ -197,13 +210,3 @@ class RedisTasks(RedisConnection):
             "grace": OUTBOX_GRACE,
             "events_kept": EVENTS_KEPT,
         }
-
-    @staticmethod
-    def _halt_fields(task: Task, host: str) -> list[str]:
-        return [
-            "fleet",
-            f"repository:{task.repository}",
-            f"blueprint:{task.blueprint}",
-            f"host:{host}",
-            f"task:{task.id}",
-        ]

@@ -6,18 +6,20 @@
 --
 -- KEYS  1..9 as `write` in prelude.lua has them, 10 halts, 11 hosts,
 --       then `own` lock nodes, `own` intention nodes, `above` lock nodes, `above` intention nodes
--- ARGV  1 order (JSON): as commit.lua, and host, slots, ttl (ms), halt_fields, own, above, cleared (task id -> true:
---         holders already compared and found not to meet), patterns (JSON text)
+-- ARGV  1 order (JSON): as commit.lua, and host, slots, ttl (ms), halt_fields (field -> true: those that stop it),
+--         reaches (word -> true: those that a name narrows), own, above, cleared (task id -> patterns of a
+--         holder that were compared and do not meet), patterns (JSON text)
 --       2 the task's JSON   3 the event's JSON
--- Returns {'ok'}, {'moved'}, {'halted'}, {'no_host'}, {'no_slot'}, or {'holders', id, ...}: tasks to compare exactly.
+-- Returns {'ok'}, {'moved'}, {'halted'}, {'no_host'}, {'no_slot'}, or {'holders', id, patterns, ...}: to be compared.
 local order = cjson.decode(ARGV[1])
 local found = redis.call('HMGET', KEYS[1], 'v', 'd')
 if tonumber(found[1] or 0) ~= order.expected then
   if found[2] == ARGV[2] then return {'ok'} end
   return {'moved'}
 end
-for _, field in ipairs(order.halt_fields) do
-  if redis.call('HEXISTS', KEYS[10], field) == 1 then return {'halted'} end
+for _, field in ipairs(redis.call('HKEYS', KEYS[10])) do
+  -- A field that is not REACH:NAME was set by hand, and halts the fleet.
+  if order.halt_fields[field] or not order.reaches[field:match('^(%l+):.')] then return {'halted'} end
 end
 if redis.call('HEXISTS', KEYS[11], order.host) == 0 then return {'no_host'} end
 if redis.call('SCARD', KEYS[8]) >= order.slots then return {'no_slot'} end
@@ -26,9 +28,13 @@ local own, above, first = order.own, order.above, 11
 local holders, seen = {'holders'}, {[order.id] = true}
 local function look(key)
   for _, id in ipairs(redis.call('SMEMBERS', key)) do
-    if not seen[id] and not order.cleared[id] then
+    if not seen[id] then
       seen[id] = true
-      holders[#holders + 1] = id
+      local patterns = redis.call('HGET', KEYS[9], id)
+      if patterns and patterns ~= order.cleared[id] then
+        holders[#holders + 1] = id
+        holders[#holders + 1] = patterns
+      end
     end
   end
 end

@@ -13,13 +13,13 @@ local function tell(events, seq, text, limit)
 end
 
 -- Stage wakes: a list of {delay in ms, member}. One that is not delayed is sent at once by its author; it stays
--- here for `grace` ms in case the author dies before the broker has it.
+-- here for `grace` ms in case the author dies before the broker has it. Of equal wakes the earliest time stays.
 local function stage(outbox, wakes, grace)
   local now = now_ms()
   for _, wake in ipairs(wakes) do
     local delay = wake[1]
     if delay == 0 then delay = grace end
-    redis.call('ZADD', outbox, now + delay, wake[2])
+    redis.call('ZADD', outbox, 'LT', now + delay, wake[2])
   end
 end
 

@@ -1,4 +1,5 @@
--- A named, time-limited right with one holder at a time; whoever is refused leaves a mark for the holder to see.
+-- A named, time-limited right with one holder at a time; whoever is refused leaves a mark for the holder to see when it
+-- gives the right back, however often it was renewed in between.
 --
 -- KEYS  1 right (hash: token of its holder, marked when somebody was refused)
 -- ARGV  1 'acquire' or 'release', 2 token, 3 ttl (ms)
@@ -10,7 +11,6 @@ if ARGV[1] == 'acquire' then
     return 0
   end
   redis.call('HSET', KEYS[1], 'token', ARGV[2])
-  redis.call('HDEL', KEYS[1], 'marked')
   redis.call('PEXPIRE', KEYS[1], ARGV[3])
   return 1
 end

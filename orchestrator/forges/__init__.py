@@ -1,0 +1,1 @@
+"""Where changes can live; each module is one adapter of the port `orchestrator.forge`."""

@@ -1,0 +1,1 @@
+"""Tests of the mirror, the local forge and the workspaces on real repositories."""

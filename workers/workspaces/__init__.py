@@ -1,0 +1,1 @@
+"""How a workspace can be made; each module is one adapter of the port `workers.workspace`."""
