@@ -1,8 +1,8 @@
 """The JSON of the product: the one place that says how a value looks to a person or a system outside.
 
 The command line and the API print what these functions return, so that their JSON is one contract (SPEC.md, section
-JSON; schemas in `docs/schemas/`). Times are ISO 8601 in UTC; what is not known is null. The JSON of a task loses nothing:
-`Task.model_validate` reads it back.
+JSON; schemas in `docs/schemas/`). Times are ISO 8601 in UTC; what is not known is null. The JSON of a task loses
+nothing: `Task.model_validate` reads it back.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def event_view(event: Event) -> View:
 
 
 def view(value: BaseModel) -> View:
-    """The JSON of any other value of the desk: a lock, a host, a train, a halt, an explanation, figures, a blueprint."""
+    """The JSON of any other value of the desk: a lock, a host, a train, a halt, an explanation, a blueprint."""
     return value.model_dump(mode="json")
 
 
