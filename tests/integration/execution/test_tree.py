@@ -67,6 +67,27 @@ def test_a_tree_that_forks_all_the_time_dies(bench: Bench) -> None:
     assert runners.read_text() == before
 
 
+# Each process forks as long as it gets a token from a pipe that held so many at the start: a bomb of a known size.
+_BOMB = """
+import os, signal
+tokens, spare = os.pipe()
+os.write(spare, b"t" * 600)
+os.close(spare)
+print("ready", flush=True)
+while os.read(tokens, 1):
+    if os.fork() == 0:
+        os.setsid()
+with open(str(os.getpid()) + ".pid", "x"):
+    signal.pause()
+"""
+
+
+def test_a_tree_that_doubles_dies(bench: Bench) -> None:
+    execution = bench.run(sys.executable, "-I", "-S", "-c", _BOMB, should_stop=lambda: "enough" if bench.pids else None)
+    assert execution.ending is Ending.stopped
+    assert bench.survivors == []
+
+
 @pytest.mark.parametrize("where", ["sink", "should_stop"])
 def test_a_failure_of_the_caller_kills_the_tree(bench: Bench, where: str) -> None:
     def sink(output: bytes) -> None:
