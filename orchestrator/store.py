@@ -9,12 +9,13 @@ same act. Outcomes that are to be expected are returned as values.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
     from orchestrator.domain.fleet import Holding, Host
     from orchestrator.domain.halt import Halt
     from orchestrator.domain.repository import Repository
@@ -47,7 +48,10 @@ class Wake:
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """One change of one task. `before` is None for a new task; `expired_only` asks that its lease has run out."""
+    """One change of one task. `before` is None for a new task; `expired_only` asks that its lease has run out.
+
+    A task's scope never changes: what a claim has locked is what its end gives back.
+    """
 
     before: Task | None
     after: Task

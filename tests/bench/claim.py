@@ -1,7 +1,7 @@
 """What a claim costs while other scopes are held elsewhere in the tree, beside a script that does nothing.
 
-Run as `python -m tests.bench.claim [REPETITIONS]`. The four measurements of one repetition follow one another in the same
-run, so that a busy machine slows all of them.
+Run as `python -m tests.bench.claim [REPETITIONS]`. All that one repetition measures follows one another, so that a
+busy machine slows all of it.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from orchestrator.domain.task import Task
 from orchestrator.stores.redis import RedisStore
 from tests.helpers.servers import RedisServer
 from tests.helpers.tasks import LONG, cancelled, claim_of, make_host, make_repository, make_task, start, submitted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from orchestrator.domain.task import Task
 
 HELD = (10, 1_000, 10_000)
 REPETITIONS = 1_000

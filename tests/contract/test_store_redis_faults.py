@@ -11,17 +11,35 @@ import redis
 
 from orchestrator.domain.task import Note
 from orchestrator.errors import ShopfloorError, UnreachableError
-from orchestrator.stores.redis import RedisStore
-from orchestrator.stores.redis.keys import Keys
+from orchestrator.stores.redis import RedisStore, connection
 from tests.helpers.servers import RedisServer, free_port
-from tests.helpers.tasks import LONG, claim, claim_of, make_event, make_halt, make_host, make_repository, noted, start, submit
+from tests.helpers.tasks import (
+    LONG,
+    claim,
+    claim_of,
+    make_event,
+    make_halt,
+    make_host,
+    make_repository,
+    noted,
+    start,
+    submit,
+)
 from tests.helpers.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from orchestrator.stores.redis.keys import Keys
+
 HOST = make_host()
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One retry is as good as four where a server stays away."""
+    monkeypatch.setattr(connection, "_ATTEMPTS", 1)
 
 
 @pytest.fixture
