@@ -40,8 +40,10 @@ class Settings:
         lease_seconds: How long a lease lasts that is not renewed (SHOPFLOOR_LEASE_SECONDS).
         log_format: `json` or `console` (SHOPFLOOR_LOG_FORMAT); None: console on a terminal, else json.
         sentry_dsn: Where errors are reported (SENTRY_DSN); None: nowhere.
+        ready_file: What a worker makes when it takes messages (SHOPFLOOR_READY_FILE); None: nothing.
         user: Who gives commands here, for the events.
         search_path: PATH, handed to agents and gates.
+        debug: Whether a fault of our own shows where it arose (SHOPFLOOR_DEBUG).
     """
 
     redis_url: str | None
@@ -55,8 +57,10 @@ class Settings:
     lease_seconds: float
     log_format: str | None
     sentry_dsn: str | None
+    ready_file: Path | None
     user: str
     search_path: str
+    debug: bool = False
 
 
 def settings(environment: Mapping[str, str] | None = None) -> Settings:
@@ -86,8 +90,10 @@ def settings(environment: Mapping[str, str] | None = None) -> Settings:
         lease_seconds=_number(env, "SHOPFLOOR_LEASE_SECONDS", DEFAULT_LEASE_SECONDS, low=1, high=3600),
         log_format=log_format,
         sentry_dsn=env.get("SENTRY_DSN") or None,
+        ready_file=Path(env["SHOPFLOOR_READY_FILE"]) if env.get("SHOPFLOOR_READY_FILE") else None,
         user=env.get("USER") or env.get("LOGNAME") or "somebody",
         search_path=env.get("PATH", os.defpath),
+        debug=env.get("SHOPFLOOR_DEBUG", "") not in ("", "0"),
     )
 
 

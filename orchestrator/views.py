@@ -9,6 +9,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.errors import (
+    GitError,
+    InputError,
+    NotFoundError,
+    RefusedError,
+    SetupError,
+    ShopfloorError,
+    StaleError,
+    TransitionError,
+    UnreachableError,
+)
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -23,6 +35,21 @@ BRIEF_LEAVES_OUT = frozenset({"body", "steps"})
 
 EVENT_KEYS = ("seq", "at", "task", "type", "from", "to", "fence", "host")
 """What every event shows, null where it is unknown; other keys are there where they say something."""
+
+ERROR_CODES: dict[str, type[ShopfloorError]] = {
+    "transition": TransitionError,
+    "stale": StaleError,
+    "forbidden": ForbiddenError,
+    "refused": RefusedError,
+    "not_found": NotFoundError,
+    "input": InputError,
+    "unreachable": UnreachableError,
+    "git": GitError,
+    "unauthenticated": UnauthenticatedError,
+    "setup": SetupError,
+    "failed": ShopfloorError,
+}
+"""The code of each error in JSON; a more special kind stands before the kind that it is one of."""
 
 
 def task_view(task: Task, *, brief: bool = False) -> View:
@@ -58,3 +85,18 @@ def views(values: Sequence[BaseModel]) -> list[View]:
 def _plain(amount: float) -> float:
     """A whole number without its `.0`: nobody counts tokens in fractions."""
     return int(amount) if float(amount).is_integer() else amount
+
+
+def error_view(error: ShopfloorError) -> View:
+    """The JSON of an error, as the API answers it: one sentence of what was wrong, one of what to do, and a code."""
+    code = next(code for code, kind in ERROR_CODES.items() if isinstance(error, kind))
+    return {"error": {"message": error.message, "remedy": error.remedy, "code": code}}
+
+
+def error_of(shown: object) -> ShopfloorError | None:
+    """The error that such a JSON tells of; None where it is no such JSON."""
+    match shown:
+        case {"error": {"message": str(message), "remedy": str(remedy), "code": str(code)}}:
+            return ERROR_CODES.get(code, ShopfloorError)(message, remedy)
+        case _:
+            return None

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from orchestrator.domain.frozen import Frozen
 from orchestrator.domain.halt import Halt, Reach, halt_of
 from orchestrator.domain.scope import Scope
 from orchestrator.domain.task import Reason, ReasonCode, Task
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 RESERVE_AFTER = timedelta(minutes=10)
 """A task that has waited this long for its scope keeps younger tasks from overtaking it there."""

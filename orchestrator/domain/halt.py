@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from orchestrator.domain.frozen import Frozen
 
 if TYPE_CHECKING:
-    from orchestrator.domain.task import Task
+    from collections.abc import Iterable
+
+
+class Subject(Protocol):
+    """What a halt may stop: a task, or a host's own note of one."""
+
+    @property
+    def id(self) -> str:
+        """The task's id."""
+
+    @property
+    def repository(self) -> str:
+        """The id of its repository."""
+
+    @property
+    def blueprint(self) -> str:
+        """The name of its blueprint."""
 
 
 class Reach(StrEnum):
@@ -38,7 +53,7 @@ class Halt(Frozen):
         """One halt for each reach and name: `fleet`, `blueprint:docs`."""
         return f"{self.reach}:{self.name}" if self.name else str(self.reach)
 
-    def stops(self, task: Task, host: str | None) -> bool:
+    def stops(self, task: Subject, host: str | None) -> bool:
         """Tell whether this halt stops a task, on a host if it has one or would get one."""
         match self.reach:
             case Reach.FLEET:
@@ -58,6 +73,6 @@ class Halt(Frozen):
         return f"{what} was halted by {self.who} at {self.at:%Y-%m-%d %H:%M:%S} UTC: {self.why}"
 
 
-def halt_of(halts: Iterable[Halt], task: Task, host: str | None) -> Halt | None:
+def halt_of(halts: Iterable[Halt], task: Subject, host: str | None) -> Halt | None:
     """The first halt that stops this task on this host."""
     return next((halt for halt in halts if halt.stops(task, host)), None)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from blueprints.model import Tier
 from orchestrator.domain.scope import Scope, outside
 from orchestrator.domain.task import Reason, ReasonCode, Task
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 POLICY_DIRECTORY = ".shopfloor/"
 """The fleet's own rules: an agent's change to them is always a person's to accept."""

@@ -65,7 +65,9 @@ class Course:
     onward: Onward
 
 
-def after_step(task: Task, blueprint: Blueprint, step: Step, end: StepEnd, now: datetime) -> Course:
+def after_step(  # noqa: PLR0911 - one return for each way that a step ends
+    task: Task, blueprint: Blueprint, step: Step, end: StepEnd, now: datetime
+) -> Course:
     """Decide what follows. Pure: the caller commits the task and carries out the rest."""
     before = task
     task = _recorded(task, step, end, now)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from orchestrator.domain.frozen import Frozen
 from orchestrator.domain.task import Reason, Task
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 class Verdict(StrEnum):
@@ -21,7 +24,8 @@ class Verdict(StrEnum):
 class Candidate(Frozen):
     """The merge of the target's tip and a change's head: exactly the commit that lands, if it passes.
 
-    `fence` numbers the candidate: the verdict of an earlier one changes nothing.
+    `fence` numbers the candidate: the verdict of an earlier one changes nothing. `asked_at` is when hosts were last
+    asked to verify it.
     """
 
     task: str
@@ -34,6 +38,7 @@ class Candidate(Frozen):
     exit_code: int | None = None
     log: str = ""
     built_at: datetime
+    asked_at: datetime
     verify_started_at: datetime | None = None
 
 

@@ -44,10 +44,13 @@ def started(floor: Floor, task_id: str, fence: int, *, base: str, head: str, bra
     )
 
 
-def step_started(floor: Floor, task_id: str, fence: int, step: Step) -> Task | None:
-    """Note that a step begins."""
+def step_started(floor: Floor, task_id: str, fence: int, round_number: int, step: Step) -> Task | None:
+    """Note that a step begins; None where it is not the one that is next, or runs already (a message came twice)."""
 
-    def decide(task: Task) -> Move:
+    def decide(task: Task) -> Move | None:
+        runs = any(run.state is StepState.RUNNING for run in task.steps)
+        if runs or (task.round, task.next_step) != (round_number, step.name):
+            return None
         run = StepRun(
             name=step.name,
             kind=step.kind,
@@ -57,7 +60,7 @@ def step_started(floor: Floor, task_id: str, fence: int, step: Step) -> Task | N
             state=StepState.RUNNING,
             started_at=floor.clock(),
         )
-        return Move(task.noted(steps=(*task.steps, run), next_step=step.name), Note.STEP_STARTED, step=step.name)
+        return Move(task.noted(steps=(*task.steps, run)), Note.STEP_STARTED, step=step.name)
 
     return _while_held(floor, task_id, fence, decide)
 
@@ -164,5 +167,5 @@ def _holds(task: Task, fence: int) -> bool:
     return task.state is State.RUNNING and task.fence == fence
 
 
-def _while_held(floor: Floor, task_id: str, fence: int, decide: Callable[[Task], Move]) -> Task | None:
+def _while_held(floor: Floor, task_id: str, fence: int, decide: Callable[[Task], Move | None]) -> Task | None:
     return floor.change(task_id, lambda task: decide(task) if _holds(task, fence) else None)

@@ -94,7 +94,7 @@ def _ratio(part: float, whole: int) -> float | None:
 
 
 def _per_hour(merged: Sequence[Task], now: datetime, window: timedelta) -> float:
-    """By the time since the first task that counts was submitted, or the window, if that is shorter; at least a minute."""
+    """Over the time since the first of them was submitted, or the window if that is shorter; at least a minute."""
     if not merged:
         return 0.0
     span = min(window, now - min(task.created_at for task in merged))

@@ -1,13 +1,14 @@
 """The merge-ordering task of one target branch: build the next candidate, have it verified, land what passed.
 
-One at a time per repository, by a named right; each step is one commit to the store, so that whoever comes after a crash
-goes on from there. A commit that is on the target already has landed, whatever the store knew of it.
+One at a time per repository, by a named right; each step is one commit to the store, so that whoever comes after a
+crash goes on from there. A commit that is on the target already has landed, whatever the store knew of it.
 """
 
 from __future__ import annotations
 
 import logging
 import uuid
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from orchestrator.commits import Conflict
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _RIGHT_SECONDS = 120.0
+ASK_AGAIN_AFTER = timedelta(seconds=30)
 _PATCH_BYTES = 8_192
 _DISPATCH_NOW = Wake(DISPATCH, (), CONTROL_QUEUE)
 
@@ -71,6 +73,8 @@ def verify_started(floor: Floor, repository_id: str, fence: int, host: str) -> t
     if candidate is None or candidate.fence != fence or candidate.host or candidate.verdict is not Verdict.PENDING:
         return None
     task = floor.store.task(candidate.task)
+    if halt_of(floor.store.halts(), task, host):
+        return None
     taken = candidate.model_copy(update={"host": host, "verify_started_at": floor.clock()})
     event = _event(floor, task, Note.VERIFY_STARTED, fence=fence, host=host)
     try:
@@ -78,6 +82,21 @@ def verify_started(floor: Floor, repository_id: str, fence: int, host: str) -> t
     except StaleError:
         return None
     return task, taken
+
+
+def verify_abandoned(floor: Floor, repository_id: str, fence: int) -> None:
+    """Give a candidate back unjudged: the host could not carry the verification through."""
+    repository = floor.store.repository(repository_id)
+    train = floor.store.train(repository)
+    candidate = train.candidate
+    if candidate is None or candidate.fence != fence or candidate.verdict is not Verdict.PENDING:
+        return
+    long_ago = candidate.built_at - 2 * ASK_AGAIN_AFTER
+    free = candidate.model_copy(update={"host": None, "verify_started_at": None, "asked_at": long_ago})
+    try:
+        floor.store.commit_train(train.noted(free))
+    except StaleError:
+        _log.info("train of %s was moved by somebody else", repository_id)
 
 
 def verify_ended(floor: Floor, repository_id: str, fence: int, exit_code: int | None, log: str) -> None:
@@ -111,6 +130,7 @@ def _move(floor: Floor, repository: Repository) -> bool:
         return False
     match candidate.verdict:
         case Verdict.PENDING:
+            _ask_again(floor, repository, train, candidate)
             return False
         case Verdict.PASSED:
             return _land(floor, repository, train, task, candidate)
@@ -118,6 +138,15 @@ def _move(floor: Floor, repository: Repository) -> bool:
             _send_back_unverified(floor, repository, task, candidate)
             floor.store.commit_train(train.noted(None))
             return True
+
+
+def _ask_again(floor: Floor, repository: Repository, train: Train, candidate: Candidate) -> None:
+    """Ask hosts once more where none has taken the candidate for long."""
+    if candidate.host is None and floor.clock() - candidate.asked_at > ASK_AGAIN_AFTER:
+        wakes = (Wake(VERIFY, (repository.id, candidate.fence), VERIFY_QUEUE),)
+        asked = candidate.model_copy(update={"asked_at": floor.clock()})
+        floor.store.commit_train(train.noted(asked), wakes=wakes)
+        floor.send(wakes)
 
 
 def _build(floor: Floor, repository: Repository, train: Train) -> bool:
@@ -156,6 +185,7 @@ def _build(floor: Floor, repository: Repository, train: Train) -> bool:
         commit=merged.commit,
         verdict=Verdict.PENDING if policy.verify else Verdict.PASSED,
         built_at=floor.clock(),
+        asked_at=floor.clock(),
     )
     event = _event(floor, task, Note.CANDIDATE_BUILT, fence=fence, text=merged.commit)
     wakes = (Wake(VERIFY, (repository.id, fence), VERIFY_QUEUE),) if policy.verify else ()
@@ -224,7 +254,7 @@ def _send_back_conflicting(floor: Floor, mirror: Mirror, task: Task, conflict: C
 
 
 def _send_back_unverified(floor: Floor, repository: Repository, task: Task, candidate: Candidate) -> None:
-    """Back to the queue, to go on from the candidate that failed, with the verify command's log as feedback; bounded."""
+    """Back to the queue, to go on from the candidate that failed, with its log as feedback; bounded."""
     mirror = floor.mirror(repository)
     policy = policy_at(mirror, candidate.base)
     text = f"its merge with the target failed the verify command (exit code {candidate.exit_code})"

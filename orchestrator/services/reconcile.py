@@ -1,4 +1,4 @@
-"""Mend what was lost: leases that ran out, messages that were not sent, hosts that vanished, dependencies that landed."""
+"""Mend what was lost: leases that ran out, messages not sent, hosts that vanished, dependencies that landed."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """One `up` in one place: a file that the running one holds locked, with its process id in it.
 
-The lock is the kernel's (flock(2)), so it ends with its holder however that ends, and no process id that was given out
-anew can be taken for it.
+The locks are the kernel's (flock(2)), so they end with their holders however those end, and no process id that was
+given out anew can be taken for one. A second lock says that anything which an `up` started is still there: the guard
+of every program holds it, so that the last of them to end gives it back.
 """
 
 from __future__ import annotations
@@ -77,6 +78,25 @@ def holder(state: Path) -> int | None:
     finally:
         os.close(descriptor)
     return None
+
+
+def presence(state: Path) -> int:
+    """Open the lock that says that something of this `up` lives; ends when every copy of the descriptor is closed."""
+    descriptor = os.open(state / "run" / "presence.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    fcntl.flock(descriptor, fcntl.LOCK_SH)
+    return descriptor
+
+
+def nothing_lives(state: Path) -> bool:
+    """Whether nothing that an `up` in a state directory started lives any more."""
+    try:
+        descriptor = os.open(state / "run" / "presence.lock", os.O_RDONLY | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    try:
+        return _locked(descriptor, fcntl.LOCK_EX)
+    finally:
+        os.close(descriptor)
 
 
 def _locked(descriptor: int, kind: int) -> bool:

@@ -18,6 +18,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import stat
 import tempfile
 import uuid
 from contextlib import contextmanager
@@ -39,7 +40,7 @@ _SUBMODULE = "160000"
 # How an entry's mode of a submodule is stored in every version of the index (gitformat-index(5)).
 _SUBMODULE_IN_INDEX = b"\x00\x00\xe0\x00"
 _SWITCHED = re.compile(r"checkout: moving from (\S+) to (\S+)$")
-_KEPT_IN_GIT_DIR = ("commondir", "gitdir", "logs")
+_KEPT_IN_GIT_DIR = ("HEAD", "commondir", "gitdir", "logs")
 _UNREADABLE = re.compile(r"(?:could not open directory|open\()\s*[\"'](.+?)[\"']\)?: Permission denied")
 _NESTED = re.compile(r"error: '(.+?)/?' does not have a commit checked out")
 _NOT_A_FILE = re.compile(r"error: (.+?): can only add regular files, symbolic links or git-directories")
@@ -166,7 +167,7 @@ class WorktreeWorkspace:
     def _insist(self, git: Git, *args: str) -> None:
         """Run a command that writes files, once more with every directory writable if it could not write."""
         answer = git.ask(*args)
-        if answer.code and "Permission denied" in answer.err:
+        if "Permission denied" in answer.err:  # `git clean` may say so and still exit with 0
             make_writable(self.path)
             answer = git.ask(*args)
         if answer.code:
@@ -198,9 +199,12 @@ class WorktreeWorkspace:
             (self._git_dir / "gitdir", str(self.path / ".git")),
             (self.path / ".git", f"gitdir: {self._git_dir}"),
         ):
-            if path.is_symlink() or path.is_dir() or not path.is_file() or path.read_text() != f"{text}\n":
-                remove_tree(path)
-                path.write_text(f"{text}\n")
+            if path.is_symlink() or not path.is_file() or path.read_bytes() != os.fsencode(f"{text}\n"):
+                fresh = self._record / "fresh"
+                fresh.write_bytes(os.fsencode(f"{text}\n"))
+                if path.is_dir() and not path.is_symlink():
+                    remove_tree(path)
+                fresh.replace(path)
 
 
 def _check_added(answer: Answer, name: str) -> None:
@@ -240,6 +244,8 @@ def _remove(root: Path, mirror: Path | None, name: str) -> None:
     if os.path.lexists(tree):
         trash = root / "trash" / uuid.uuid4().hex
         trash.parent.mkdir(parents=True, exist_ok=True)
+        if tree.is_dir() and not tree.is_symlink():
+            tree.chmod(stat.S_IRWXU)  # a directory that may not be written cannot be moved either
         tree.rename(trash)
         remove_tree(trash)
     if mirror is not None:
@@ -263,9 +269,10 @@ def _branches_made(git_dir: Path) -> set[str]:
 
 
 def _forget_branches(mirror: Path, branches: set[str]) -> None:
-    if not branches or not any(_listed(mirror / "refs" / "heads")):
+    standing = {branch for branch in branches if (mirror / branch).is_file()}  # nothing ever packs them
+    if not standing:
         return
     heads = [git_dir / "HEAD" for git_dir in _listed(mirror / "worktrees")]
     held = {head.read_text(errors="surrogateescape").strip().removeprefix("ref: ") for head in heads if head.is_file()}
-    for branch in sorted(branches - held):
-        Git(mirror).run("update-ref", "-d", "--no-deref", branch, ok=(0, 1, 128))
+    for branch in sorted(standing - held):
+        Git(mirror).ask("update-ref", "-d", "--no-deref", branch)  # one that cannot be deleted harms nobody

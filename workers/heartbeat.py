@@ -1,0 +1,154 @@
+"""A host's heartbeat: shows that it lives, renews its leases, watches for halts, is the dead man's switch."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from orchestrator.domain.fleet import Host
+from orchestrator.domain.halt import halt_of
+from orchestrator.errors import ShopfloorError, UnreachableError
+from orchestrator.services.attempt import gave_up
+from orchestrator.services.merge import verify_abandoned
+from orchestrator.store import Holder
+from workers.host import Stop
+
+if TYPE_CHECKING:
+    from orchestrator.config import Settings
+    from orchestrator.services.floor import Floor
+    from orchestrator.store import Lease
+    from workers.host import HostState, Underway
+
+_log = logging.getLogger(__name__)
+
+_BEATS_PER_LEASE = 6
+_SAFETY = 0.3
+"""Part of a lease that is kept back: agents are dead before anybody else may be given their task."""
+
+IDLE_SECONDS = 120.0
+"""An attempt whose next step does not start for so long has lost its message: its lease is left to run out."""
+
+VERSION = "0.1.0"
+
+
+class Heartbeat:
+    """Beats in a thread of the worker's main process, several times a lease and at every nudge.
+
+    Args:
+        floor: The ports.
+        settings: This host's name, slots, capabilities.
+        state: Where attempts are noted, and the pulse is written.
+    """
+
+    def __init__(self, floor: Floor, settings: Settings, state: HostState) -> None:
+        self._floor = floor
+        self._settings = settings
+        self._state = state
+        self._started_at = floor.clock()
+        self._stopping = threading.Event()
+        self._draining = False
+        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
+        self._cut_off = False
+
+    def start(self) -> None:
+        """Beat from now on."""
+        self._thread.start()
+
+    def stop_attempts(self) -> None:
+        """Tell every step on this host to stop, and its task to go back: the worker is shutting down."""
+        self._draining = True
+        why = Stop("halted", f"host {self._settings.host} is shutting down")
+        self._state.beat(self._deadline(time.monotonic()), {each.lease: why for each in self._state.underway()})
+
+    def stop(self) -> None:
+        """Stop beating, and strike the host off."""
+        self._stopping.set()
+        try:
+            self._floor.store.remove_host(self._settings.host)
+        except UnreachableError as error:
+            _log.warning("host %s could not sign off: %s", self._settings.host, error)
+
+    def clear_leftovers(self) -> None:
+        """Give back every attempt that an earlier worker of this host left behind."""
+        for each in self._state.underway():
+            self._give_up(each, f"the worker of host {self._settings.host} was restarted")
+
+    def beat(self) -> None:
+        """Beat once: renew what goes on, write the pulse.
+
+        Raises:
+            UnreachableError: the store does not answer.
+        """
+        began = time.monotonic()
+        underway = self._state.underway()
+        for each in [each for each in underway if not each.is_alive()]:
+            self._give_up(each, f"the process that carried it out on host {self._settings.host} died")
+            underway.remove(each)
+        renewed = [each for each in underway if each.pid is not None or began - each.since < IDLE_SECONDS]
+        answer = self._floor.store.beat(self._host(), [each.lease for each in renewed], self._floor.lease_seconds)
+        stops: dict[Lease, Stop] = {lease: Stop("lost", "its lease is another's by now") for lease in answer.lost}
+        for each in underway:
+            halt = halt_of(answer.halts, each, self._settings.host)
+            if halt:
+                stops[each.lease] = Stop("halted", halt.sentence())
+            elif self._draining:
+                stops[each.lease] = Stop("halted", f"host {self._settings.host} is shutting down")
+            if each.pid is None and each.lease in answer.lost:
+                self._state.forget(each.lease)
+        self._state.beat(self._deadline(began), stops)
+
+    def _deadline(self, began: float) -> float:
+        return began + self._floor.lease_seconds * (1 - _SAFETY)
+
+    def _host(self) -> Host:
+        return Host(
+            name=self._settings.host,
+            slots=self._settings.slots,
+            capabilities=self._settings.capabilities,
+            version=VERSION,
+            started_at=self._started_at,
+            seen_at=self._floor.clock(),
+        )
+
+    def _run(self) -> None:
+        every = self._floor.lease_seconds / _BEATS_PER_LEASE
+        while not self._stopping.is_set():
+            try:
+                for _ in self._floor.store.nudges(every):
+                    if self._stopping.is_set():
+                        return
+                    self.beat()
+                    self._tell_reconnected()
+            except UnreachableError as error:
+                self._tell_cut_off(error)
+                self._stopping.wait(min(1.0, every))
+            except Exception:  # noqa: BLE001 - a heart that stops at any error would disown healthy work; it is logged
+                _log.exception("heartbeat of host %s failed; it goes on", self._settings.host)
+                self._stopping.wait(min(1.0, every))
+
+    def _tell_cut_off(self, error: UnreachableError) -> None:
+        if not self._cut_off:
+            _log.error(
+                "host %s is cut off from the fleet; its agents stop before their leases run out: %s",
+                self._settings.host,
+                error,
+            )
+        self._cut_off = True
+
+    def _tell_reconnected(self) -> None:
+        if self._cut_off:
+            _log.warning("host %s is connected to the fleet again", self._settings.host)
+        self._cut_off = False
+
+    def _give_up(self, underway: Underway, why: str) -> None:
+        lease = underway.lease
+        try:
+            if lease.kind is Holder.TASK:
+                gave_up(self._floor, underway.id, lease.fence, why)
+            else:
+                verify_abandoned(self._floor, underway.repository, lease.fence)
+        except ShopfloorError as error:
+            _log.warning("attempt %s is left for its lease to run out: %s", lease.name, error)
+        self._state.forget(lease)

@@ -1,0 +1,152 @@
+"""What a host keeps on its own disk: attempts under way, and the pulse that tells their steps to go on or stop.
+
+The heartbeat writes the pulse; each step reads it. A step whose pulse is too old stops its agent: the host could not
+renew its leases, and another host may soon be given the task (a dead man's switch).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING
+
+import psutil
+
+from orchestrator.errors import SetupError
+from orchestrator.store import Holder, Lease
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from orchestrator.config import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Underway:
+    """An attempt (or a verification) on this host; a `Subject` of halts.
+
+    `pid` and `born` are of the process that carries out a step right now, None between steps; `since` is when that
+    began (seconds of the machine's monotonic clock).
+    """
+
+    kind: str
+    id: str  # the task's
+    fence: int
+    repository: str
+    blueprint: str
+    pid: int | None
+    born: float | None
+    since: float
+
+    @property
+    def lease(self) -> Lease:
+        """The lease that it lives by."""
+        kind = Holder(self.kind)
+        return Lease(kind, self.id if kind is Holder.TASK else self.repository, self.fence)
+
+    def is_alive(self) -> bool:
+        """Tell whether the process that carries out its step still lives."""
+        if self.pid is None:
+            return True
+        try:
+            return psutil.Process(self.pid).create_time() == self.born
+        except psutil.NoSuchProcess:
+            return False
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Why a step has to stop: `halted` (the task goes back), or `lost` (it is not ours any more)."""
+
+    kind: str
+    why: str
+
+
+class HostState:
+    """The files of one host.
+
+    Args:
+        root: The fleet's state directory on this host.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.workspaces = root / "workspaces"
+        self.scratch = root / "scratch"
+        self.policies = root / "policies"
+        self._attempts = root / "attempts"
+        self._pulse = root / "run" / "pulse.json"
+        self._read: tuple[int, float, Mapping[str, list[str]]] = (0, 0.0, {})
+
+    @classmethod
+    def of(cls, settings: Settings) -> HostState:
+        """The host state that the settings name.
+
+        Raises:
+            SetupError: they name none.
+        """
+        if settings.state is None:
+            raise SetupError("SHOPFLOOR_STATE is not set.", "Start workers with `shopfloor up`, or set it.")
+        return cls(settings.state)
+
+    def begin(self, underway: Underway) -> None:
+        """Note that this process carries out a step of the attempt."""
+        here = psutil.Process(os.getpid())
+        self._note(replace(underway, pid=here.pid, born=here.create_time(), since=time.monotonic()))
+
+    def pause(self, underway: Underway) -> None:
+        """Note that the attempt is between two steps."""
+        self._note(replace(underway, pid=None, born=None, since=time.monotonic()))
+
+    def forget(self, lease: Lease) -> None:
+        """Note that the attempt is over."""
+        (self._attempts / f"{lease.name}.json").unlink(missing_ok=True)
+
+    def underway(self) -> list[Underway]:
+        """Every attempt on this host."""
+        found = []
+        for path in sorted(self._attempts.glob("*.json")):
+            try:
+                found.append(Underway(**json.loads(path.read_text("utf-8"))))
+            except FileNotFoundError:
+                continue  # it ended between the listing and the reading
+        return found
+
+    def beat(self, deadline: float, stops: Mapping[Lease, Stop]) -> None:
+        """Write the pulse.
+
+        Args:
+            deadline: Monotonic seconds: leases are safe until then.
+            stops: Attempts that have to stop, and why.
+        """
+        named = {lease.name: [stop.kind, stop.why] for lease, stop in stops.items()}
+        _write(self._pulse, json.dumps({"deadline": deadline, "stops": named}))
+
+    def stop_for(self, lease: Lease) -> Stop | None:
+        """Why the attempt has to stop, by the newest pulse; None to go on. Cheap: meant to be asked often."""
+        try:
+            stamp = self._pulse.stat().st_mtime_ns
+            if stamp != self._read[0]:
+                told = json.loads(self._pulse.read_text("utf-8"))
+                self._read = (stamp, told["deadline"], told["stops"])
+        except FileNotFoundError:
+            return Stop("lost", "this host has no heartbeat")
+        if lease.name in self._read[2]:
+            return Stop(*self._read[2][lease.name])
+        if time.monotonic() > self._read[1]:
+            return Stop("lost", "this host could not renew its leases in time")
+        return None
+
+    def _note(self, underway: Underway) -> None:
+        _write(self._attempts / f"{underway.lease.name}.json", json.dumps(asdict(underway)))
+
+
+def _write(path: Path, text: str) -> None:
+    """Replace a file as a whole, so that no reader sees half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.{os.getpid()}.{time.monotonic_ns()}")
+    part.write_text(text, "utf-8")
+    part.replace(path)

@@ -1,0 +1,266 @@
+"""Carries out one step of an attempt in its workspace; what follows from its end, the orchestrator decides."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from orchestrator.domain.halt import halt_of
+from orchestrator.domain.review import Touched
+from orchestrator.domain.rounds import PUBLISH, How, Onward, StepEnd
+from orchestrator.domain.task import Change, Reason, ReasonCode
+from orchestrator.errors import GitError, InputError, SetupError, ShopfloorError, UnreachableError
+from orchestrator.forge import Blocked, Moved, Proposal
+from orchestrator.services import attempt
+from orchestrator.services.merge import checkpoint_ref
+from orchestrator.services.policy import policy_at
+from orchestrator.services.submit import branch_of
+from workers.host import Underway
+from workers.signing import ours, signature_of, step_message
+from workers.stepwork import StepWork
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from blueprints.model import Step
+    from blueprints.policy import RepositoryPolicy
+    from orchestrator.config import Settings
+    from orchestrator.domain.task import Task
+    from orchestrator.forge import Change as ForgeChange
+    from orchestrator.mirror import Mirror
+    from orchestrator.services.floor import Floor
+    from workers.host import HostState
+    from workers.sandbox import Sandbox
+    from workers.workspace import Workspace, Workspaces
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """What an attempt does next: which steps, in which round; none where it is over."""
+
+    onward: Onward
+    round: int = 0
+    steps: tuple[Step, ...] = ()
+
+
+class Runner:
+    """Everything that a host does for an attempt. Each verb is safe to call twice: a repeat finds itself stale.
+
+    Args:
+        floor: The ports.
+        settings: This host's.
+        state: This host's notes.
+        workspaces: Where workspaces come from.
+        sandbox: Confines what is run.
+    """
+
+    def __init__(
+        self, floor: Floor, settings: Settings, state: HostState, workspaces: Workspaces, sandbox: Sandbox
+    ) -> None:
+        self._floor = floor
+        self._settings = settings
+        self._state = state
+        self._workspaces = workspaces
+        self._sandbox = sandbox
+
+    def prepare(self, task_id: str, fence: int) -> Ahead:
+        """Make the workspace at the target's tip, or at the last checkpoint, and say which steps are ahead."""
+        task = attempt.held(self._floor, task_id, fence)
+        if task is None:
+            return Ahead(Onward.STOP)
+        halt = halt_of(self._floor.store.halts(), task, self._settings.host)
+        if halt:
+            attempt.halted(self._floor, task_id, fence, halt.sentence())
+            return Ahead(Onward.STOP)
+        with self._watched(task, over=False):
+            self._state.begin(_underway(task))
+            mirror = self._mirror(task)
+            mirror.ensure()
+            base, head = self._start_of(task, mirror)
+            self._workspaces.prepare(mirror, _name(task), head)
+            started = attempt.started(self._floor, task_id, fence, base=base, head=head, branch=branch_of(task))
+            if started:
+                self._state.pause(_underway(task))
+                return Ahead(Onward.NEXT, started.round, self._steps_ahead(started))
+        return self._over(task)
+
+    def carry_out(self, task_id: str, fence: int, round_number: int, step_name: str) -> Ahead:
+        """Carry out one step of a round, and say what is ahead."""
+        held = attempt.held(self._floor, task_id, fence)
+        if held is None:
+            return self._stale(task_id, fence)
+        step = attempt.blueprint_of(self._floor, held).step(step_name)
+        task = attempt.step_started(self._floor, task_id, fence, round_number, step)
+        if task is None:
+            return self._stale(task_id, fence)
+        with self._watched(task, over=False):
+            self._state.begin(_underway(task))
+            end = self._end_of(task, step)
+            after, onward = attempt.step_ended(self._floor, task_id, fence, step, end)
+            if after and onward is not Onward.STOP:
+                self._state.pause(_underway(task))
+                return Ahead(onward, after.round, self._steps_ahead(after))
+        return self._over(task)
+
+    def publish(self, task_id: str, fence: int) -> None:
+        """Check the diff, push the branch, open the change."""
+        task = attempt.held(self._floor, task_id, fence)
+        if task is None:
+            self._stale(task_id, fence)
+            return
+        with self._watched(task, over=True):
+            self._state.begin(_underway(task))
+            mirror = self._mirror(task)
+            changes = mirror.changes(task.base or "", task.head or "")
+            touched = [Touched(each.path, (each.added or 0) + (each.deleted or 0)) for each in changes]
+            tier = attempt.inspected(self._floor, task_id, fence, touched)
+            if tier is None:
+                return
+            opened = self._open_change(task, mirror)
+            if isinstance(opened, Reason):
+                attempt.failed(self._floor, task_id, fence, opened)
+                return
+            change = Change(id=opened.id, url=opened.url, state="open", tier=tier)
+            attempt.published(self._floor, task_id, fence, change)
+
+    def _end_of(self, task: Task, step: Step) -> StepEnd:
+        """Run the step's command from a clean checkout of the last checkpoint, and keep what it left."""
+        mirror = self._mirror(task)
+        workspace = self._workspaces.find(mirror, _name(task))
+        if workspace is None:
+            raise SetupError(f"The workspace of {task.id} is gone from this host.", "It is made anew elsewhere.")
+        head = task.head or ""
+        workspace.reset(head)
+        policy = policy_at(mirror, task.base or "")
+        work = StepWork(self._floor, self._settings, self._state, self._sandbox, task, step)
+        done = work.run(mirror, workspace.path, policy)
+        kept, ref = head, None
+        if not step.gate:
+            kept, ref = self._keep(task, step, mirror, workspace, policy, done.how)
+        return StepEnd(
+            how=done.how,
+            exit_code=done.exit_code,
+            head=kept,
+            checkpoint=ref,
+            log=done.log,
+            minutes=done.seconds / 60,
+            tokens=done.usage.total,
+            cost_usd=done.usage.cost_usd,
+            why=done.why,
+        )
+
+    def _keep(
+        self, task: Task, step: Step, mirror: Mirror, workspace: Workspace, policy: RepositoryPolicy, how: How
+    ) -> tuple[str, str | None]:
+        """Commit what a step left; pushed as the task's checkpoint if the step ended of itself, else only kept here."""
+        head = task.head or ""
+        if how is How.NOT_STARTED:
+            return head, None
+        signature = signature_of(policy, self._floor.clock())
+        commit = workspace.snapshot(head, step_message(task, step), signature)
+        if commit == head:
+            return head, None
+        fence = task.fence or 0
+        if how not in {How.PASSED, How.FAILED}:
+            mirror.remember(f"refs/shopfloor/salvage/{task.id}/{fence}", commit)
+            return head, None
+        ref = checkpoint_ref(task.id, fence)
+        if not mirror.push(ref, commit, head if task.checkpoint == ref else None):
+            raise GitError(f"The checkpoint {ref} was moved by somebody else.", "The attempt is stale.")
+        return commit, ref
+
+    def _open_change(self, task: Task, mirror: Mirror) -> ForgeChange | Reason:
+        """Open the change; a branch that an earlier attempt of this task pushed is ours to move."""
+        repository = self._floor.store.repository(task.repository)
+        forge = self._floor.forge(repository)
+        branch = task.branch or branch_of(task)
+        proposal = Proposal(
+            task=task.id,
+            branch=branch,
+            target=repository.target,
+            head=task.head or "",
+            expected=task.published_head,
+            title=task.title,
+            body=task.body,
+        )
+        opened = forge.open_change(mirror, proposal)
+        if isinstance(opened, Moved) and (opened.tip is None or ours(mirror, branch, opened.tip, task.id)):
+            opened = forge.open_change(mirror, replace(proposal, expected=opened.tip))
+        match opened:
+            case Moved(tip=tip):
+                text = f"somebody else moved the branch {branch} to {tip}; nothing was pushed over it."
+                return Reason(code=ReasonCode.CONFLICT, text=text)
+            case Blocked(reason=text):
+                return Reason(code=ReasonCode.POLICY, text=text)
+            case _:
+                return opened
+
+    def _start_of(self, task: Task, mirror: Mirror) -> tuple[str, str]:
+        """The base of an attempt and the commit that it goes on from."""
+        repository = self._floor.store.repository(task.repository)
+        if task.base is None or task.head is None:
+            tip = mirror.fetch_target(repository.target)
+            return tip, tip
+        if task.checkpoint and not mirror.has(task.head):
+            mirror.fetch_commit(task.checkpoint, task.head)
+        if not mirror.has(task.base):
+            mirror.fetch_target(repository.target)
+        return task.base, task.head
+
+    def _steps_ahead(self, task: Task) -> tuple[Step, ...]:
+        if task.next_step == PUBLISH:
+            return ()
+        return attempt.blueprint_of(self._floor, task).steps_from(task.next_step)
+
+    def _mirror(self, task: Task) -> Mirror:
+        return self._floor.mirror(self._floor.store.repository(task.repository))
+
+    @contextmanager
+    def _watched(self, task: Task, *, over: bool) -> Iterator[None]:
+        """Tell failures apart: the user's input is the task's own; git, disk and store are the host's."""
+        fence = task.fence or 0
+        try:
+            yield
+        except InputError as error:
+            _log.warning("task %s cannot go on: %s", task.id, error)
+            attempt.failed(self._floor, task.id, fence, Reason(code=ReasonCode.POLICY, text=str(error)))
+        except UnreachableError as error:
+            _log.warning("task %s is left for its lease to run out: %s", task.id, error)
+        except (ShopfloorError, OSError) as error:
+            _log.exception("attempt %s of task %s failed on this host", fence, task.id)
+            attempt.gave_up(self._floor, task.id, fence, f"host {self._settings.host} failed: {error}")
+        finally:
+            if over:
+                self._clear(task)
+
+    def _over(self, task: Task) -> Ahead:
+        self._clear(task)
+        return Ahead(Onward.STOP)
+
+    def _stale(self, task_id: str, fence: int) -> Ahead:
+        """A message for an attempt that is over, or that came twice: whatever goes on is left alone."""
+        if attempt.held(self._floor, task_id, fence) is None:
+            for each in self._state.underway():
+                if each.id == task_id and each.fence == fence:
+                    self._clear(self._floor.store.task(task_id).model_copy(update={"fence": fence}))
+        return Ahead(Onward.STOP)
+
+    def _clear(self, task: Task) -> None:
+        """Take the workspace away: its result is safe in a ref, or was salvaged."""
+        workspace = self._workspaces.find(self._mirror(task), _name(task))
+        if workspace is not None:
+            workspace.remove()
+        StepWork.clear_scratch(self._state, task.id, task.fence or 0)
+        self._state.forget(_underway(task).lease)
+
+
+def _name(task: Task) -> str:
+    return f"{task.id}-{task.fence}"
+
+
+def _underway(task: Task) -> Underway:
+    return Underway("task", task.id, task.fence or 0, task.repository, task.blueprint, None, None, 0.0)

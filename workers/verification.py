@@ -1,0 +1,96 @@
+"""Verifies a candidate of a merge train: the repository's own command on exactly that commit, in a clean workspace."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from typing import TYPE_CHECKING
+
+from orchestrator.errors import ShopfloorError
+from orchestrator.services.merge import candidate_ref, verify_abandoned, verify_ended, verify_started
+from orchestrator.services.policy import policy_at
+from workers.environment import minimal_environment
+from workers.execution import Command, Ending, execute
+from workers.host import Underway
+from workers.steplog import StepLog
+
+if TYPE_CHECKING:
+    from orchestrator.config import Settings
+    from orchestrator.domain.task import Task
+    from orchestrator.domain.train import Candidate
+    from orchestrator.services.floor import Floor
+    from workers.execution import Execution
+    from workers.host import HostState
+    from workers.sandbox import Sandbox
+    from workers.workspace import Workspaces
+
+_log = logging.getLogger(__name__)
+
+
+def verify(
+    floor: Floor,
+    settings: Settings,
+    state: HostState,
+    workspaces: Workspaces,
+    sandbox: Sandbox,
+    repository_id: str,
+    fence: int,
+) -> None:
+    """Take a candidate, run the verify command, and say what it said; a stop gives the candidate back unjudged."""
+    taken = verify_started(floor, repository_id, fence, settings.host)
+    if taken is None:
+        return
+    task, candidate = taken
+    underway = Underway("train", task.id, fence, repository_id, task.blueprint, None, None, 0.0)
+    state.begin(underway)
+    try:
+        execution = _run(floor, settings, state, workspaces, sandbox, task, candidate, underway)
+    except (ShopfloorError, OSError):
+        _log.exception("candidate %s of %s could not be verified on this host", fence, repository_id)
+        verify_abandoned(floor, repository_id, fence)
+        return
+    finally:
+        state.forget(underway.lease)
+    if execution.ending is Ending.stopped:
+        verify_abandoned(floor, repository_id, fence)
+        return
+    code = execution.exit_code if execution.ending is Ending.exited else None
+    said = f"\n[shopfloor] {execution.why}" if execution.why else ""
+    verify_ended(floor, repository_id, fence, code, execution.tail.decode("utf-8", "replace") + said)
+
+
+def _run(
+    floor: Floor,
+    settings: Settings,
+    state: HostState,
+    workspaces: Workspaces,
+    sandbox: Sandbox,
+    task: Task,
+    candidate: Candidate,
+    underway: Underway,
+) -> Execution:
+    mirror = floor.mirror(floor.store.repository(task.repository))
+    mirror.ensure()
+    if not mirror.has(candidate.commit):
+        mirror.fetch_commit(candidate_ref(candidate.fence), candidate.commit)
+    policy = policy_at(mirror, candidate.base)
+    name = f"verify-{candidate.fence}"
+    scratch = state.scratch / name
+    workspace = workspaces.prepare(mirror, name, candidate.commit)
+    log = StepLog(floor.store, task.id, task.attempt, task.round, "verify")
+    try:
+        return execute(
+            Command(
+                argv=("/bin/sh", "-c", policy.verify or "true"),
+                cwd=workspace.path,
+                env=minimal_environment(scratch, {}, settings.search_path),
+                seconds=60 * policy.verify_minutes,
+            ),
+            sink=log.write,
+            should_stop=lambda: stop.why if (stop := state.stop_for(underway.lease)) else None,
+            sandbox=sandbox,
+        )
+    finally:
+        log.close()
+        workspace.remove()
+        shutil.rmtree(scratch, ignore_errors=True)
