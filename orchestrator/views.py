@@ -39,17 +39,21 @@ EVENT_KEYS = ("seq", "at", "task", "type", "from", "to", "fence", "host")
 ERROR_CODES: dict[str, type[ShopfloorError]] = {
     "transition": TransitionError,
     "stale": StaleError,
-    "forbidden": ForbiddenError,
     "refused": RefusedError,
     "not_found": NotFoundError,
     "input": InputError,
     "unreachable": UnreachableError,
     "git": GitError,
-    "unauthenticated": UnauthenticatedError,
     "setup": SetupError,
     "failed": ShopfloorError,
+    # What only the API says:
+    "unauthenticated": SetupError,
+    "forbidden": RefusedError,
+    "too_large": InputError,
+    "method_not_allowed": InputError,
+    "internal": ShopfloorError,
 }
-"""The code of each error in JSON; a more special kind stands before the kind that it is one of."""
+"""The kind of error that each code in JSON stands for. An error's own code is the first that fits."""
 
 
 def task_view(task: Task, *, brief: bool = False) -> View:
@@ -87,9 +91,14 @@ def _plain(amount: float) -> float:
     return int(amount) if float(amount).is_integer() else amount
 
 
-def error_view(error: ShopfloorError) -> View:
-    """The JSON of an error, as the API answers it: one sentence of what was wrong, one of what to do, and a code."""
-    code = next(code for code, kind in ERROR_CODES.items() if isinstance(error, kind))
+def error_view(error: ShopfloorError, code: str | None = None) -> View:
+    """The JSON of an error, as the API answers it.
+
+    Args:
+        error: What was wrong, and what to do about it.
+        code: One of `ERROR_CODES`; by the kind of the error where it is left out.
+    """
+    code = code or next(code for code, kind in ERROR_CODES.items() if isinstance(error, kind))
     return {"error": {"message": error.message, "remedy": error.remedy, "code": code}}
 
 
