@@ -73,6 +73,7 @@ _FETCH = (
     "--no-show-forced-updates",
     "--no-prune",
     "--update-shallow",
+    "--update-head-ok",  # no branch is fetched into, so the worktrees, which come and go, need not be looked through
 )
 _TRIES = 6
 _FIRST_PAUSE = 0.02
@@ -107,7 +108,7 @@ class Mirror(Commits):
         """Make the mirror if it is not there; any number of processes may ask at once."""
         if not (self.path / "HEAD").is_file():
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with _locked(self.path.with_name(f"{self.path.name}.lock")):
+            with exclusively(self.path):
                 if not (self.path / "HEAD").is_file():
                     self._make()
         self._put_right()
@@ -280,8 +281,9 @@ class Mirror(Commits):
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    with path.open("ab") as file:
+def exclusively(path: Path) -> Iterator[None]:
+    """Hold the lock by which the processes of this host take turns at changing what the mirror at a path is made of."""
+    with path.with_name(f"{path.name}.lock").open("ab") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 

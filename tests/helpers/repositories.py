@@ -7,6 +7,8 @@ import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
+from orchestrator.config import inherited_environment
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -22,7 +24,7 @@ _NOBODYS = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "GIT_TE
 
 def git(path: Path, *args: str, ok: tuple[int, ...] = (0,), stdin: str = "") -> str:
     """Run git in a directory as a person called Test with no configuration, and return what it wrote."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    inherited = {name: value for name, value in inherited_environment().items() if not name.startswith("GIT_")}
     done = subprocess.run(
         ["git", *args],
         cwd=path,

@@ -4,10 +4,10 @@
     <root>/records/<name>/     ours alone: `mirror`, the path of the mirror, written first; `index`, written last
     <root>/trash/              what is being removed: moved here first, so that a name is free at once
 
-The index is a copy of the worktree's, taken behind the checkout with its times, so that no file is hashed again that
-is what it was. All that we do with the files later goes by that copy and by the mirror's git directory: what an agent
-does to its own index, HEAD, branches or `.git` is for itself alone. Only directories that git made are removed by
-hand, because `git worktree remove` refuses what an agent may leave behind.
+Our index is the one that the files were checked out by, the worktree's a copy of it with its times, so that nobody
+hashes a file again that is what it was. All that we do with the files goes by our index and by the mirror's git
+directory: what an agent does to its own index, HEAD, branches or `.git` is for itself alone. Only directories that
+git made are removed by hand, because `git worktree remove` refuses what an agent may leave behind.
 
 Branches that a worktree made live in the mirror, where the next attempt would trip over them: they go with the
 worktree.
@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.errors import GitError, InputError
 from orchestrator.git import Git, failure
+from orchestrator.mirror import exclusively
 from workers.workspaces.removal import make_writable, remove_tree
 
 if TYPE_CHECKING:
@@ -107,9 +108,13 @@ class WorktreeWorkspace:
         self._record.mkdir(parents=True)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         (self._record / "mirror").write_bytes(os.fsencode(self._mirror.path))
-        self._mirror.git.run("worktree", "add", "--quiet", "--detach", "--no-guess-remote", str(self.path), commit)
+        git = self._mirror.git
+        # One at a time: `git worktree add` gives up if it meets another one half-made ("failed to read .../commondir").
+        with exclusively(self._mirror.path):
+            git.run("worktree", "add", "--quiet", "--detach", "--no-checkout", str(self.path), commit)
         fresh = self._record / "index.new"
-        shutil.copy2(self._git_dir / "index", fresh)
+        Git(self._mirror.path, self.path, fresh).run("read-tree", "--reset", "-u", commit)
+        shutil.copy2(fresh, self._git_dir / "index")
         fresh.replace(self._index)
 
     def reset(self, commit: str) -> None:
@@ -248,9 +253,10 @@ def _remove(root: Path, mirror: Path | None, name: str) -> None:
             tree.chmod(stat.S_IRWXU)  # a directory that may not be written cannot be moved either
         tree.rename(trash)
         remove_tree(trash)
-    if mirror is not None:
+    if mirror is not None and (mirror / "worktrees" / name).exists():
         made = _branches_made(mirror / "worktrees" / name)
-        remove_tree(mirror / "worktrees" / name)
+        with exclusively(mirror):
+            remove_tree(mirror / "worktrees" / name)
         _forget_branches(mirror, made)
     remove_tree(record)  # last: it says where to go on, should we be stopped
 

@@ -89,7 +89,7 @@ def workspace(workspaces: WorktreeWorkspaces, mirror: Mirror, base: str) -> Work
 
 @pytest.fixture
 def hostile_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Set up a user's configuration that gets in the way of everything it can; returns where its hooks leave a trace."""
+    """Set up a user's configuration that gets in the way of all it can; returns where its hooks leave a trace."""
     hooks = tmp_path / "hooks"
     hooks.mkdir()
     trace = tmp_path / "trace"

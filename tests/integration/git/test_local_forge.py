@@ -255,9 +255,7 @@ def test_another_git_at_work_blocks(checkout: Path, checkout_mirror: Mirror) -> 
     assert "Another git command is at work" in land_untouched(checkout_mirror, checkout, base, made)
 
 
-def test_a_linked_worktree_that_has_the_target_follows(
-    tmp_path: Path, checkout: Path, checkout_mirror: Mirror
-) -> None:
+def test_a_linked_worktree_that_has_the_target_follows(tmp_path: Path, checkout: Path, checkout_mirror: Mirror) -> None:
     git(checkout, "switch", "--quiet", "-c", "mine")
     linked = tmp_path / "linked tree"
     git(checkout, "worktree", "add", "--quiet", str(linked), "main")
@@ -315,6 +313,17 @@ def test_a_checkout_that_is_itself_a_submodule_follows(tmp_path: Path, checkout:
     base, made = candidate(mirror, {"new": "new\n"})
     assert FORGE.land(mirror, "main", made, base) == Landed(made)
     assert (outer / "sub" / "new").is_file()
+
+
+def test_a_target_that_the_user_set_back_does_not_move(checkout: Path, checkout_mirror: Mirror) -> None:
+    first = tip(checkout)
+    commit(checkout, {"b.txt": "b\n"}, "More")
+    base, made = candidate(checkout_mirror, {"new": "new\n"})
+    Git(checkout / ".git", as_user=True).run("fetch", "--quiet", str(checkout_mirror.path), made)
+    git(checkout, "reset", "--quiet", "--hard", first)
+    assert WorkingTree(checkout, checkout / ".git", "main").advance(made, base) == Moved(first)
+    assert FORGE.land(checkout_mirror, "main", made, base) == Moved(first)
+    assert tip(checkout) == first
 
 
 def test_two_landings_at_once_land_one(checkout: Path, checkout_mirror: Mirror) -> None:

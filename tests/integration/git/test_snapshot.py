@@ -19,7 +19,13 @@ if TYPE_CHECKING:
 
     from workers.workspaces.worktree import WorktreeWorkspace, WorktreeWorkspaces
 
-needs_permissions = pytest.mark.skipif(os.geteuid() == 0, reason="nothing is unreadable for root")
+
+@pytest.fixture
+def _permissions(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    closed.touch(mode=0)
+    if os.access(closed, os.R_OK):
+        pytest.skip("whoever runs this may read everything")
 
 
 def snapshot(workspace: WorktreeWorkspace, parent: str) -> str:
@@ -208,7 +214,7 @@ def test_pipes_and_sockets_are_passed_over_but_not_in_place_of_a_file(
     assert (workspace.path / "a.txt").read_text() == FILES["a.txt"]
 
 
-@needs_permissions
+@pytest.mark.usefixtures("_permissions")
 @pytest.mark.parametrize("path", ["secret/x", "secret.txt"])
 def test_what_cannot_be_read_is_refused_by_name(workspace: WorktreeWorkspace, base: str, path: str) -> None:
     file = workspace.path / path
@@ -221,7 +227,7 @@ def test_what_cannot_be_read_is_refused_by_name(workspace: WorktreeWorkspace, ba
     assert not os.path.lexists(file)
 
 
-@needs_permissions
+@pytest.mark.usefixtures("_permissions")
 def test_directories_that_may_not_be_written_are_reset_and_removed(workspace: WorktreeWorkspace, base: str) -> None:
     (workspace.path / "docs" / "guide.md").unlink()
     (workspace.path / "docs").chmod(0o500)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
@@ -10,14 +9,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from orchestrator.config import inherited_environment
 from orchestrator.errors import InputError
 from orchestrator.mirror import Mirror
 from tests.helpers.repositories import git, make_bare, refs
 from tests.integration.git.conftest import FILES, SIGNATURE
-from workers.workspaces.worktree import WorktreeWorkspace, WorktreeWorkspaces
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from workers.workspaces.worktree import WorktreeWorkspace, WorktreeWorkspaces
 
 
 def left(workspaces_root: Path, mirror: Mirror) -> list[str]:
@@ -38,7 +39,7 @@ def test_a_workspace_holds_the_files_of_the_commit_and_git_works_in_it(workspace
 
 
 def test_an_agent_without_any_configuration_can_commit(workspace: WorktreeWorkspace, tmp_path: Path) -> None:
-    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path / "nowhere")}
+    environment = {"PATH": inherited_environment()["PATH"], "HOME": str(tmp_path / "nowhere")}
     (workspace.path / "a.txt").write_text("mine\n")
     subprocess.run(["git", "commit", "-qam", "Mine"], cwd=workspace.path, env=environment, check=True)
 
