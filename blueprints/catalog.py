@@ -49,7 +49,7 @@ class Catalog:
         """Give the blueprints that come with Shopfloor."""
         return _library()
 
-    def with_repository(self, files: Mapping[str, str]) -> Catalog:
+    def with_repository(self, files: Mapping[str, str | bytes]) -> Catalog:
         """Add a repository's blueprints; one that has the name of a built-in one takes its place.
 
         Args:

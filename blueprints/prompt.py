@@ -53,12 +53,12 @@ class Feedback:
 
     Attributes:
         step: The gate's name.
-        exit_code: Its exit code.
+        exit_code: Its exit code; None where a person or the merge train sent it back, or a signal ended it.
         log: Its log; of a long one, `render` keeps the end.
     """
 
     step: str
-    exit_code: int
+    exit_code: int | None
     log: str
 
     def __bool__(self) -> bool:
@@ -67,7 +67,8 @@ class Feedback:
     def __str__(self) -> str:
         if not self:
             return ""
-        return f"The step '{self.step}' failed with exit code {self.exit_code}. Its log:\n\n{self.log}"
+        code = "" if self.exit_code is None else f" with exit code {self.exit_code}"
+        return f"The step '{self.step}' failed{code}. Its log:\n\n{self.log}"
 
 
 NO_FEEDBACK = Feedback(step="", exit_code=0, log="")

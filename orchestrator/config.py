@@ -72,9 +72,7 @@ def settings(environment: Mapping[str, str] | None = None) -> Settings:
     env = inherited_environment() if environment is None else environment
     home = Path(env.get("HOME") or Path.home())
     state_home = Path(env.get("XDG_STATE_HOME") or home / ".local" / "state") / "shopfloor"
-    host = env.get("SHOPFLOOR_HOST") or socket.gethostname()
-    if not _HOST_NAME.fullmatch(host):
-        raise InputError(f"SHOPFLOOR_HOST is '{host}'.", "Use letters, digits, dots, dashes, at most 63 of them.")
+    host = checked_host(env.get("SHOPFLOOR_HOST") or socket.gethostname(), "SHOPFLOOR_HOST")
     log_format = env.get("SHOPFLOOR_LOG_FORMAT") or None
     if log_format not in (None, "json", "console"):
         raise InputError(f"SHOPFLOOR_LOG_FORMAT is '{log_format}'.", "Set it to json or console, or leave it out.")
@@ -95,6 +93,17 @@ def settings(environment: Mapping[str, str] | None = None) -> Settings:
         search_path=env.get("PATH", os.defpath),
         debug=env.get("SHOPFLOOR_DEBUG", "") not in ("", "0"),
     )
+
+
+def checked_host(name: str, source: str) -> str:
+    """Return a host's name as it is, if it can be used.
+
+    Raises:
+        InputError: It cannot; says where it came from.
+    """
+    if not _HOST_NAME.fullmatch(name):
+        raise InputError(f"{source} is '{name}'.", "Use letters, digits, dots, dashes, at most 63 of them.")
+    return name
 
 
 def _number(env: Mapping[str, str], name: str, default: float, *, low: float, high: float) -> float:

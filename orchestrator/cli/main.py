@@ -39,6 +39,7 @@ SECTIONS: dict[str, dict[str, Entry]] = {
         "up": Entry("floor", "up", "Start the fleet, or this machine's part of it."),
         "down": Entry("floor", "down", "Stop what `up` started."),
         "doctor": Entry("floor", "doctor", "Check this machine, and say how to mend what fails."),
+        "demo": Entry("demo", "demo", "Show a fleet at work on a repository made for it."),
         "token": Entry("tokens", "token", "Give and withdraw the API's tokens."),
     },
     "Tasks": {
@@ -109,8 +110,9 @@ class Shopfloor(click.Group):
         available = _available()
         for title, section in SECTIONS.items():
             rows = [(name, entry.summary) for name, entry in section.items() if name in available]
-            with formatter.section(title):
-                formatter.write_dl(rows)
+            if rows:
+                with formatter.section(title):
+                    formatter.write_dl(rows)
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - as click's own
         """Run the command; what it wrote has reached the reader before it counts as done."""

@@ -256,7 +256,7 @@ class Task(Frozen):
     `version` grows by one with every commit; `fence` is the ever-growing number of the attempt that holds the task, and
     stays with it through review and merging. `next_step` is where an attempt begins: a step of the blueprint, or
     `publish`. `head` is the last checkpoint, kept under the ref `checkpoint` of the repository; `published_head` is
-    what the branch was last pushed at. Times are UTC; tokens are as the agent reported them; minutes are spent on a host.
+    what the branch was last pushed at. Times are UTC; tokens are as the agent reported them; minutes are a host's.
     """
 
     id: str
