@@ -1,11 +1,11 @@
 """Brings a fleet up on this machine, and takes it down.
 
     run       in this process, until somebody asks to stop
-    detach    in a process of its own; returns when tasks can be taken
+    detach    the same in a process of its own; returns when tasks can be taken
     down      stops what either of them started
 
 Run as a module, it is the process that `detach` starts: it reads an `Order` from standard input, tells of the start on
-standard output, and gives up if standard input ends before the start was acknowledged.
+standard output, and gives up if standard input ends before tasks can be taken.
 """
 
 from __future__ import annotations
@@ -16,18 +16,20 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from orchestrator.config import inherited_environment
 from orchestrator.embedded import is_free
-from orchestrator.errors import RefusedError, SetupError, ShopfloorError
-from orchestrator.place import Fleet, read_fleet, write_fleet
+from orchestrator.errors import NotFoundError, RefusedError, SetupError, ShopfloorError
+from orchestrator.place import Fleet, read_fleet, register_repository, write_fleet
 from orchestrator.supervision.alarm import Alarm
 from orchestrator.supervision.crew import Crew
 from orchestrator.supervision.hold import Hold, holder, nothing_lives, presence
 from orchestrator.supervision.order import Order, Summary
 from orchestrator.supervision.plan import API, BEAT, CONTROL, FLOWER, HOST, REDIS, Plan, module_environment
+from orchestrator.tokens import TOKENS_FILE, Role, add_token, remove_token
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,7 +44,7 @@ STOP_SECONDS = 40.0
 _KILL_SECONDS = 10.0
 _POLL = 0.02  # seconds
 _ORDER_OF_END = ((HOST,), (CONTROL, BEAT, API, FLOWER), (REDIS,))
-_ADMIN = "admin"
+_LOCAL = "local"
 
 
 def run(
@@ -109,24 +111,26 @@ def detach(order: Order) -> Summary:
         )
     if child.stdin is None or child.stdout is None:
         raise AssertionError  # both are pipes
-    with ExitStack() as stack:
-        stack.callback(child.wait)
-        XX
-        child.stdin.write(order.model_dump_json().encode() + b"\n")
-        child.stdin.flush()
-        for line in child.stdout:
-            notice = json.loads(line)
-            if "ready" in notice:
-                child.stdin.write(b"acknowledged\n")
-                child.stdin.flush()
-                return Summary.model_validate(notice["ready"])
-            if "failed" in notice:
-                raise _ToldError(**notice["failed"])
+    try:
+        with suppress(BrokenPipeError):  # it ended at once, which is seen below
+            child.stdin.write(order.model_dump_json().encode() + b"\n")
+            child.stdin.flush()
+        answer = child.stdout.readline()
+    except BaseException:
+        child.terminate()
+        child.wait()
+        raise
     finally:
-        child.stdin.close()
         child.stdout.close()
+        with suppress(BrokenPipeError):
+            child.stdin.close()
+    notice = json.loads(answer or "{}")
+    if "ready" in notice:
+        return Summary.model_validate(notice["ready"])
     child.wait()
-    raise SetupError("The supervisor ended as it started.", f"See {order.state / 'logs' / 'supervisor.log'}.")
+    if "failed" in notice:
+        raise _ToldError(**notice["failed"])
+    raise SetupError("The start was given up.", f"See {order.state / 'logs' / 'supervisor.log'}.")
 
 
 def down(fleet: Fleet) -> list[int]:
@@ -136,12 +140,16 @@ def down(fleet: Fleet) -> list[int]:
         The process ids of what was stopped.
 
     Raises:
-        RefusedError: Something could not be stopped.
+        RefusedError: Something does not end.
     """
-    hosts = sorted((fleet.state / "hosts").glob("*")) if (fleet.state / "hosts").is_dir() else []
-    stopped = [pid for state in (*hosts, fleet.state) if (pid := _down(state)) is not None]
-    write_fleet(read_fleet(fleet.name, fleet.state)) if stopped and fleet.state.is_dir() else None
-    return stopped
+    further = further_host(fleet, "")
+    hosts = sorted(further.iterdir()) if further.is_dir() else []
+    return [pid for state in (*hosts, fleet.state) if (pid := _down(state)) is not None]
+
+
+def further_host(fleet: Fleet, host: str) -> Path:
+    """The state directory of one more host of a fleet on this machine."""
+    return fleet.state / "hosts" / host
 
 
 def _start(crew: Crew, order: Order, ready: Callable[[Summary], None]) -> bool:
@@ -152,8 +160,7 @@ def _start(crew: Crew, order: Order, ready: Callable[[Summary], None]) -> bool:
     fleet = kept.model_copy(update={"pid": os.getpid(), "host": order.host, "redis_url": None, "api_url": None})
     write_fleet(fleet)
     opened: list[Store] = []
-    begun = time.time()
-    plan = Plan(order, inherited_environment(), lambda: bool(opened) and _lists(opened[0], order.host, begun))
+    plan = Plan(order, inherited_environment(), lambda: bool(opened) and _lists(opened[0], order.host))
     redis_url = order.redis_url
     if redis_url is None:
         redis_url = _start_server(crew, plan, fleet.embedded_url)
@@ -183,8 +190,7 @@ def _start_server(crew: Crew, plan: Plan, kept_url: str | None) -> str | None:
     return crew.url_of(REDIS) if crew.start([program], START_SECONDS) else None
 
 
-def _lists(store: Store, host: str, since: float) -> bool:
-    """Whether the fleet has heard of a host since it was started; seconds are compared by the store's clock alone."""
+def _lists(store: Store, host: str) -> bool:
     return any(each.name == host for each in store.hosts())
 
 
@@ -192,8 +198,8 @@ def _token(order: Order) -> str:
     """Make the token of the local commands; one of an earlier record that was lost is worthless from now on."""
     path = order.state / TOKENS_FILE
     with suppress(NotFoundError):
-        remove_token(path, _TOKEN_NAME)
-    return add_token(path, _TOKEN_NAME, Role.ADMIN)
+        remove_token(path, _LOCAL)
+    return add_token(path, _LOCAL, Role.ADMIN)
 
 
 def _wait_for_remains(state: Path) -> None:
@@ -210,7 +216,9 @@ def _wait_for_remains(state: Path) -> None:
 def _stop(crew: Crew, order: Order) -> None:
     for names in _ORDER_OF_END:
         crew.end(names)
-    write_fleet(read_fleet(order.name, order.state).model_copy(update={"pid": None, "redis_url": None, "api_url": None}))
+    write_fleet(
+        read_fleet(order.name, order.state).model_copy(update={"pid": None, "redis_url": None, "api_url": None})
+    )
 
 
 def _down(state: Path) -> int | None:

@@ -70,8 +70,7 @@ class Crew:
         while not self.stopping:
             for child in begun:
                 self._try(child)
-            # Every one is asked, so that each is ready as early as it can be.
-            if all([child.check() for child in begun]):
+            if all(child.check() for child in begun):
                 return True
             late = next((child for child in begun if not child.ready), None)
             if late is not None and time.monotonic() > deadline:
@@ -128,7 +127,9 @@ class Crew:
         try:
             child.start()
         except OSError as error:
-            raise SetupError(f"{child.name} cannot be started: {error.strerror}.", "Mend that, and try again.") from error
+            raise SetupError(
+                f"{child.name} cannot be started: {error.strerror}.", "Mend that, and try again."
+            ) from error
 
 
 def _said(child: Child) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import orchestrator
+from orchestrator.courier import CONTROL_QUEUE, VERIFY_QUEUE, host_queue
 from orchestrator.embedded import embedded, free_port, is_free
 from orchestrator.supervision.child import Program
 
@@ -25,7 +26,7 @@ HOST = "host"
 REDIS = "redis"
 
 _FLOWER_PORT = 5555
-_HOST_GRACE = 10.0  # seconds
+_HOST_GRACE = 15.0  # seconds
 _OTHERS_GRACE = 5.0  # seconds
 _PROBE_SECONDS = 2.0
 _OK = range(200, 400)
