@@ -38,7 +38,7 @@ SOON = 0.01  # seconds
 
 
 def candidate(fence: int) -> Candidate:
-    return Candidate(task="T1", fence=fence, base="b" * 40, head="h" * 40, commit="c" * 40, built_at=NOW)
+    return Candidate(task="T1", fence=fence, base="b" * 40, head="h" * 40, commit="c" * 40, built_at=NOW, asked_at=NOW)
 
 
 def chunk(text: bytes, step: str = "test") -> LogChunk:
