@@ -94,7 +94,7 @@ def choose_repository(access: Access, named: str | None) -> Repository:
     """
     known = access.desk.repositories()
     if named is not None:
-        return _named(known, named)
+        return named_repository(known, named)
     own = _own(access, known)
     if own is None:
         listed = ", ".join(each.id for each in known) or "none"
@@ -115,7 +115,13 @@ def choose_repository(access: Access, named: str | None) -> Repository:
     return same
 
 
-def _named(known: list[Repository], named: str) -> Repository:
+def named_repository(known: list[Repository], named: str) -> Repository:
+    """Find a repository by its id, or by a name that only one of them has.
+
+    Raises:
+        NotFoundError: there is none.
+        InputError: several have that name.
+    """
     fitting = [each for each in known if each.id == named] or [each for each in known if each.name == named]
     if len(fitting) == 1:
         return fitting[0]

@@ -6,6 +6,7 @@ A command's module is imported when the command is called, so that `shopfloor --
 from __future__ import annotations
 
 import importlib
+import inspect
 import os
 import sys
 import traceback
@@ -90,6 +91,7 @@ class Shopfloor(click.Group):
             return None
         module = importlib.import_module(f"orchestrator.cli.{entry.module}")
         command: click.Command = getattr(module, entry.attribute)
+        _keep_examples(command)
         return command
 
     def resolve_command(
@@ -125,6 +127,13 @@ class Shopfloor(click.Group):
         except KeyboardInterrupt:
             ctx.exit(INTERRUPTED)
         return result
+
+
+def _keep_examples(command: click.Command) -> None:
+    """Have click leave the lines of an example as they stand in the docstring."""
+    command.help = inspect.cleandoc(command.help or "").replace("\n\nExample:", "\n\n\b\nExample:")
+    for each in command.commands.values() if isinstance(command, click.Group) else ():
+        _keep_examples(each)
 
 
 def _version(context: click.Context, param: click.Parameter, asked: bool) -> None:  # noqa: FBT001 - click's callback

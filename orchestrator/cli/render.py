@@ -45,10 +45,10 @@ MARKS = {
     "merging": "▲",
     "merged": "✔",
     "escalated": "✖",
-    "cancelled": "–",
+    "cancelled": "-",
     "passed": "✔",
     "failed": "✖",
-    "stopped": "–",
+    "stopped": "-",
 }
 _WIDE = 10_000  # columns: where no terminal sets a limit, nothing is cut off
 _BARE = re.compile("[\x7f-\x9f\ud800-\udfff]")
