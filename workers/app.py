@@ -12,6 +12,7 @@ from orchestrator.config import settings
 from orchestrator.courier import host_queue
 from workers.heartbeat import Heartbeat
 from workers.host import HostState
+from workers.leftovers import clear_leftovers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,8 +40,10 @@ def _clear_leftovers(**_: Any) -> None:  # noqa: ANN401 - Celery's signals
     """Before the first step runs: give back what a crashed worker left on this host."""
     chosen = settings()
     if host_queue(chosen.host) in app.amqp.queues.consume_from:
-        heartbeat = Heartbeat(open_floor(chosen), chosen, HostState.of(chosen))
-        heartbeat.clear_leftovers()
+        state = HostState.of(chosen)
+        heartbeat = Heartbeat(open_floor(chosen), chosen, state)
+        clear_leftovers(heartbeat.floor, state)
+        heartbeat.give_back_leftovers()
         heartbeat.beat()
         _beating.append(heartbeat)
 

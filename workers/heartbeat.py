@@ -43,7 +43,7 @@ class Heartbeat:
     """
 
     def __init__(self, floor: Floor, settings: Settings, state: HostState) -> None:
-        self._floor = floor
+        self.floor = floor
         self._settings = settings
         self._state = state
         self._started_at = floor.clock()
@@ -59,48 +59,57 @@ class Heartbeat:
     def stop_attempts(self) -> None:
         """Tell every step on this host to stop, and its task to go back: the worker is shutting down."""
         self._draining = True
-        why = Stop("halted", f"host {self._settings.host} is shutting down")
-        self._state.beat(self._deadline(time.monotonic()), {each.lease: why for each in self._state.underway()})
+        self._sign_off()
+        self._stop_all()
 
     def stop(self) -> None:
         """Stop beating, and strike the host off."""
         self._stopping.set()
+        self._sign_off()
+
+    def _stop_all(self) -> None:
+        why = Stop("halted", f"host {self._settings.host} is shutting down")
+        self._state.beat(self._deadline(time.monotonic()), {each.lease: why for each in self._state.underway()})
+
+    def _sign_off(self) -> None:
+        """Strike the host off, so that nothing more is placed here."""
         try:
-            self._floor.store.remove_host(self._settings.host)
+            self.floor.store.remove_host(self._settings.host)
         except UnreachableError as error:
             _log.warning("host %s could not sign off: %s", self._settings.host, error)
 
-    def clear_leftovers(self) -> None:
+    def give_back_leftovers(self) -> None:
         """Give back every attempt that an earlier worker of this host left behind."""
         for each in self._state.underway():
             self._give_up(each, f"the worker of host {self._settings.host} was restarted")
 
     def beat(self) -> None:
-        """Beat once: renew what goes on, write the pulse.
+        """Beat once: renew what goes on, write the pulse. A host that shuts down renews nothing, and is not listed.
 
         Raises:
             UnreachableError: the store does not answer.
         """
+        if self._draining:
+            self._stop_all()
+            return
         began = time.monotonic()
         underway = self._state.underway()
         for each in [each for each in underway if not each.is_alive()]:
             self._give_up(each, f"the process that carried it out on host {self._settings.host} died")
             underway.remove(each)
         renewed = [each for each in underway if each.pid is not None or began - each.since < IDLE_SECONDS]
-        answer = self._floor.store.beat(self._host(), [each.lease for each in renewed], self._floor.lease_seconds)
+        answer = self.floor.store.beat(self._host(), [each.lease for each in renewed], self.floor.lease_seconds)
         stops: dict[Lease, Stop] = {lease: Stop("lost", "its lease is another's by now") for lease in answer.lost}
         for each in underway:
             halt = halt_of(answer.halts, each, self._settings.host)
             if halt:
                 stops[each.lease] = Stop("halted", halt.sentence())
-            elif self._draining:
-                stops[each.lease] = Stop("halted", f"host {self._settings.host} is shutting down")
             if each.pid is None and each.lease in answer.lost:
                 self._state.forget(each.lease)
         self._state.beat(self._deadline(began), stops)
 
     def _deadline(self, began: float) -> float:
-        return began + self._floor.lease_seconds * (1 - _SAFETY)
+        return began + self.floor.lease_seconds * (1 - _SAFETY)
 
     def _host(self) -> Host:
         return Host(
@@ -109,14 +118,14 @@ class Heartbeat:
             capabilities=self._settings.capabilities,
             version=VERSION,
             started_at=self._started_at,
-            seen_at=self._floor.clock(),
+            seen_at=self.floor.clock(),
         )
 
     def _run(self) -> None:
-        every = self._floor.lease_seconds / _BEATS_PER_LEASE
+        every = self.floor.lease_seconds / _BEATS_PER_LEASE
         while not self._stopping.is_set():
             try:
-                for _ in self._floor.store.nudges(every):
+                for _ in self.floor.store.nudges(every):
                     if self._stopping.is_set():
                         return
                     self.beat()
@@ -146,9 +155,9 @@ class Heartbeat:
         lease = underway.lease
         try:
             if lease.kind is Holder.TASK:
-                gave_up(self._floor, underway.id, lease.fence, why)
+                gave_up(self.floor, underway.id, lease.fence, why)
             else:
-                verify_abandoned(self._floor, underway.repository, lease.fence)
+                verify_abandoned(self.floor, underway.repository, lease.fence)
         except ShopfloorError as error:
             _log.warning("attempt %s is left for its lease to run out: %s", lease.name, error)
         self._state.forget(lease)

@@ -18,6 +18,7 @@ from orchestrator.services.merge import checkpoint_ref
 from orchestrator.services.policy import policy_at
 from orchestrator.services.submit import branch_of
 from workers.host import Underway
+from workers.leftovers import salvage, salvage_ref
 from workers.signing import ours, signature_of, step_message
 from workers.stepwork import StepWork
 
@@ -166,7 +167,7 @@ class Runner:
             return head, None
         fence = task.fence or 0
         if how not in {How.PASSED, How.FAILED}:
-            mirror.remember(f"refs/shopfloor/salvage/{task.id}/{fence}", commit)
+            mirror.remember(salvage_ref(task.id, fence), commit)
             return head, None
         ref = checkpoint_ref(task.id, fence)
         if not mirror.push(ref, commit, head if task.checkpoint == ref else None):
@@ -232,6 +233,7 @@ class Runner:
             _log.warning("task %s is left for its lease to run out: %s", task.id, error)
         except (ShopfloorError, OSError) as error:
             _log.exception("attempt %s of task %s failed on this host", fence, task.id)
+            salvage(self._mirror(task), self._workspaces, task.id, fence, task.head)
             attempt.gave_up(self._floor, task.id, fence, f"host {self._settings.host} failed: {error}")
         finally:
             if over:

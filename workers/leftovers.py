@@ -1,0 +1,59 @@
+"""What a step or a worker that died left on this host: its work is kept under a ref before anything is deleted."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from orchestrator.errors import ShopfloorError
+from orchestrator.git import Signature
+from orchestrator.store import Holder
+from workers.workspaces.worktree import WorktreeWorkspaces
+
+if TYPE_CHECKING:
+    from orchestrator.mirror import Mirror
+    from orchestrator.services.floor import Floor
+    from workers.host import HostState
+    from workers.workspace import Workspaces
+
+_log = logging.getLogger(__name__)
+
+
+def salvage_ref(task_id: str, fence: int) -> str:
+    """Where this host's mirror keeps what an unfinished step had written."""
+    return f"refs/shopfloor/salvage/{task_id}/{fence}"
+
+
+def salvage(mirror: Mirror, workspaces: Workspaces, task_id: str, fence: int, head: str | None) -> None:
+    """Keep what stands in the workspace of an attempt beyond its last checkpoint. What cannot be kept is logged."""
+    try:
+        workspace = workspaces.find(mirror, f"{task_id}-{fence}")
+        if workspace is None or head is None:
+            return
+        signature = Signature("Shopfloor", "shopfloor@localhost", datetime.now(UTC))
+        commit = workspace.snapshot(head, f"Unfinished work of {task_id}\n\nShopfloor-Task: {task_id}\n", signature)
+        if commit != head:
+            mirror.remember(salvage_ref(task_id, fence), commit)
+    except (ShopfloorError, OSError) as error:
+        _log.warning("unfinished work of task %s could not be kept: %s", task_id, error)
+
+
+def clear_leftovers(floor: Floor, state: HostState) -> None:
+    """Before a worker's first step: keep the unfinished work of the one before it, and clear its directories."""
+    workspaces = WorktreeWorkspaces(state.workspaces)
+    for each in state.underway():
+        if each.lease.kind is Holder.TASK:
+            try:
+                task = floor.store.task(each.id)
+                mirror = floor.mirror(floor.store.repository(each.repository))
+            except ShopfloorError as error:
+                _log.warning("attempt %s is left as it is: %s", each.lease.name, error)
+                continue
+            salvage(mirror, workspaces, each.id, each.fence, task.head)
+    swept = workspaces.sweep(set())
+    for folder in (state.scratch, state.policies):
+        shutil.rmtree(folder, ignore_errors=True)
+    if swept:
+        _log.info("cleared the workspaces of an earlier worker: %s", ", ".join(swept))
