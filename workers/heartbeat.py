@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from typing import TYPE_CHECKING
 
 from orchestrator.domain.fleet import Host
@@ -13,7 +12,7 @@ from orchestrator.errors import ShopfloorError, UnreachableError
 from orchestrator.services.attempt import gave_up
 from orchestrator.services.merge import verify_abandoned
 from orchestrator.store import Holder
-from workers.host import Stop
+from workers.host import Stop, machine_seconds
 
 if TYPE_CHECKING:
     from orchestrator.config import Settings
@@ -69,7 +68,7 @@ class Heartbeat:
 
     def _stop_all(self) -> None:
         why = Stop("halted", f"host {self._settings.host} is shutting down")
-        self._state.beat(self._deadline(time.monotonic()), {each.lease: why for each in self._state.underway()})
+        self._state.beat(self._deadline(machine_seconds()), {each.lease: why for each in self._state.underway()})
 
     def _sign_off(self) -> None:
         """Strike the host off, so that nothing more is placed here."""
@@ -92,7 +91,7 @@ class Heartbeat:
         if self._draining:
             self._stop_all()
             return
-        began = time.monotonic()
+        began = machine_seconds()
         underway = self._state.underway()
         for each in [each for each in underway if not each.is_alive()]:
             self._give_up(each, f"the process that carried it out on host {self._settings.host} died")

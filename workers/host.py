@@ -24,12 +24,15 @@ if TYPE_CHECKING:
     from orchestrator.config import Settings
 
 
+_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
 @dataclass(frozen=True, slots=True)
 class Underway:
     """An attempt (or a verification) on this host; a `Subject` of halts.
 
     `pid` and `born` are of the process that carries out a step right now, None between steps; `since` is when that
-    began (seconds of the machine's monotonic clock).
+    began (`machine_seconds`).
     """
 
     kind: str
@@ -95,11 +98,11 @@ class HostState:
     def begin(self, underway: Underway) -> None:
         """Note that this process carries out a step of the attempt."""
         here = psutil.Process(os.getpid())
-        self._note(replace(underway, pid=here.pid, born=here.create_time(), since=time.monotonic()))
+        self._note(replace(underway, pid=here.pid, born=here.create_time(), since=machine_seconds()))
 
     def pause(self, underway: Underway) -> None:
         """Note that the attempt is between two steps."""
-        self._note(replace(underway, pid=None, born=None, since=time.monotonic()))
+        self._note(replace(underway, pid=None, born=None, since=machine_seconds()))
 
     def forget(self, lease: Lease) -> None:
         """Note that the attempt is over."""
@@ -119,7 +122,7 @@ class HostState:
         """Write the pulse.
 
         Args:
-            deadline: Monotonic seconds: leases are safe until then.
+            deadline: By `machine_seconds`: leases are safe until then.
             stops: Attempts that have to stop, and why.
         """
         named = {lease.name: [stop.kind, stop.why] for lease, stop in stops.items()}
@@ -136,12 +139,17 @@ class HostState:
             return Stop("lost", "this host has no heartbeat")
         if lease.name in self._read[2]:
             return Stop(*self._read[2][lease.name])
-        if time.monotonic() > self._read[1]:
+        if machine_seconds() > self._read[1]:
             return Stop("lost", "this host could not renew its leases in time")
         return None
 
     def _note(self, underway: Underway) -> None:
         _write(self._attempts / f"{underway.lease.name}.json", json.dumps(asdict(underway)))
+
+
+def machine_seconds() -> float:
+    """Seconds that only grow and are the same for every process of the machine; a suspended machine's count as well."""
+    return time.clock_gettime(_CLOCK)
 
 
 def _write(path: Path, text: str) -> None:

@@ -17,7 +17,7 @@ from orchestrator.domain.halt import halt_of
 from orchestrator.domain.rounds import escalated
 from orchestrator.domain.task import Cause, Event, Feedback, Note, Reason, ReasonCode, State, Task
 from orchestrator.domain.train import Candidate, Train, Verdict, merge_order
-from orchestrator.errors import ShopfloorError, StaleError
+from orchestrator.errors import GitError, InputError, ShopfloorError, StaleError
 from orchestrator.forge import Blocked, Change, Landed, Moved
 from orchestrator.git import Signature
 from orchestrator.services.decide import first_agent_step
@@ -59,6 +59,8 @@ def merge(floor: Floor, repository_id: str) -> None:
                 floor.store.acquire(name, token, _RIGHT_SECONDS)
         except StaleError:
             _log.info("train of %s was moved by somebody else", repository_id)
+        except (GitError, InputError) as error:
+            _stuck(floor, repository, error)
         finally:
             wanted_meanwhile = floor.store.release(name, token)
         if not wanted_meanwhile:
@@ -138,6 +140,15 @@ def _move(floor: Floor, repository: Repository) -> bool:
             _send_back_unverified(floor, repository, task, candidate)
             floor.store.commit_train(train.noted(None))
             return True
+
+
+def _stuck(floor: Floor, repository: Repository, error: GitError | InputError) -> None:
+    """Say on the train what keeps it, such as a repository that cannot be reached; it is tried again."""
+    _log.warning("the train of %s is stuck: %s", repository.id, error)
+    train = floor.store.train(repository)
+    blocked = Reason(code=ReasonCode.LANDING_BLOCKED, text=str(error))
+    if train.blocked != blocked:
+        floor.store.commit_train(train.noted(train.candidate, blocked))
 
 
 def _ask_again(floor: Floor, repository: Repository, train: Train, candidate: Candidate) -> None:
