@@ -9,7 +9,7 @@ import click
 from orchestrator.cli.events import event_line
 from orchestrator.cli.follow import ENDED, events_from, patiently
 from orchestrator.cli.text import line, listed
-from orchestrator.domain.task import Cause, Note, State
+from orchestrator.domain.task import Cause, Note, ReasonCode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,7 +54,7 @@ class Waiting:
     def _tell(self, event: Event) -> None:
         if event.type not in _QUIET:
             click.echo(event_line(event), err=True)
-        if event.target is State.REVIEW:
+        if event.reason and event.reason.code is ReasonCode.AWAITING_APPROVAL:
             click.echo(
                 f"{event.task} waits for a person: `shopfloor approve {event.task}`, or "
                 f"`shopfloor reject {event.task} --why WHY`.",
