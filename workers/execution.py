@@ -15,32 +15,12 @@ from workers.streams import Streams
 from workers.tree import GRACE_SECONDS, TooLongError, Tree
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from pathlib import Path
+    from collections.abc import Callable
 
+    from workers.command import Command
     from workers.sandbox import Sandbox
 
 _POLL_SECONDS = 0.1  # between two questions whether to stop
-
-
-@dataclass(frozen=True, kw_only=True)
-class Command:
-    """One thing to run.
-
-    Attributes:
-        argv: Program and arguments; a program without a slash is looked up on the PATH in `env`, a relative one in
-            `cwd`.
-        cwd: Working directory.
-        env: The whole environment; nothing is inherited.
-        stdin: What it can read on standard input.
-        seconds: The most it may take, by the wall clock.
-    """
-
-    argv: tuple[str, ...]
-    cwd: Path
-    env: Mapping[str, str]
-    stdin: bytes = b""
-    seconds: float
 
 
 class Ending(StrEnum):

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from workers.execution import Command
+    from workers.command import Command
 
 
 class Level(StrEnum):

@@ -15,8 +15,9 @@ from orchestrator.domain.rounds import How
 from orchestrator.store import Holder, Lease
 from workers.agent import AgentTask, Feedback, Unlaunchable, Usage
 from workers.agents.command import CommandAgent
+from workers.command import Command
 from workers.environment import minimal_environment
-from workers.execution import Command, Ending, execute
+from workers.execution import Ending, execute
 from workers.steplog import StepLog
 
 if TYPE_CHECKING:

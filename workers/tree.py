@@ -25,7 +25,7 @@ from workers.adoption import kill_strays, orphans_adopted
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from workers.execution import Command
+    from workers.command import Command
 
 GRACE_SECONDS = 5.0  # for the reaper to kill everything; it takes milliseconds
 _LIMITS = "core=0"  # no core dump of a crash fills the workspace

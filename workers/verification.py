@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from orchestrator.errors import ShopfloorError
 from orchestrator.services.merge import candidate_ref, verify_abandoned, verify_ended, verify_started
 from orchestrator.services.policy import policy_at
+from workers.command import Command
 from workers.environment import minimal_environment
-from workers.execution import Command, Ending, execute
+from workers.execution import Ending, execute
 from workers.host import Underway
 from workers.steplog import StepLog
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from workers.sandbox import Level
 
 if TYPE_CHECKING:
-    from workers.execution import Command
+    from workers.command import Command
 
 
 class Unconfined:

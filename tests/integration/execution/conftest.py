@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from workers.execution import Command, Execution, execute
+from workers.command import Command
+from workers.execution import Execution, execute
 from workers.sandboxes.none import Unconfined
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Never
 
-from workers.execution import Command, execute
+from workers.command import Command
+from workers.execution import execute
 from workers.sandboxes.none import Unconfined
 
 if TYPE_CHECKING:

@@ -14,8 +14,9 @@ from pydantic import ValidationError
 from tests.integration.execution.conftest import SEARCH_PATH
 from workers.agent import AgentTask, Feedback, Launch, Unlaunchable, Usage
 from workers.agents.command import CommandAgent
+from workers.command import Command
 from workers.environment import minimal_environment
-from workers.execution import Command, Execution, execute
+from workers.execution import Execution, execute
 from workers.sandbox import Level
 from workers.sandboxes.none import Unconfined
 
