@@ -55,6 +55,8 @@ def run(
 ) -> bool:
     """Bring a fleet up, keep it up until somebody asks to stop (SIGINT, SIGTERM), and take it down.
 
+    A process does this once.
+
     Args:
         order: What to start, and where.
         tell: Takes sentences about what happens.
@@ -74,8 +76,7 @@ def run(
         hold = Hold(order.state)
         stack.callback(hold.release)
         _wait_for_remains(order.state)
-        held = presence(order.state)
-        stack.callback(os.close, held)
+        held = presence(order.state)  # never closed: `down` returns when this process is gone, too
         if order.control and order.port is not None and not is_free(order.port):
             raise RefusedError(f"Port {order.port} is taken.", "Name another with --port, or leave it out.")
         logs = order.state / "logs"

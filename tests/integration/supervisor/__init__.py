@@ -1,0 +1,1 @@
+"""Starting, keeping and stopping what a fleet is made of."""
