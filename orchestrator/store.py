@@ -92,11 +92,16 @@ class Holder(StrEnum):
 
     TASK = "task"
     TRAIN = "train"
+    HOST = "host"  # its place on the list of hosts
+
+
+HOST_LEASES = 3
+"""A host that has not beaten for as long as so many leases is struck off; by the store's own clock, not by a host's."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """The time-limited right to an attempt at a task, or at a train's candidate, under one fence."""
+    """The time-limited right to an attempt at a task or a candidate, under one fence (a host has none: 0)."""
 
     kind: Holder
     id: str

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from blueprints.model import Tier
@@ -20,18 +19,17 @@ if TYPE_CHECKING:
     from orchestrator.services.floor import Floor
     from orchestrator.store import Lease
 
-HOST_GONE_AFTER = 3.0
-"""A host that has not been seen for this many leases is struck off."""
-
 
 def reconcile(floor: Floor) -> None:
     """One pass over everything that may have been lost. Any number may run at once; a repeat changes nothing."""
     for lease in floor.store.expired():
-        if lease.kind is Holder.TASK:
-            _reap(floor, lease)
-        else:
-            _verify_again(floor, lease)
-    _strike_off_hosts(floor)
+        match lease.kind:
+            case Holder.TASK:
+                _reap(floor, lease)
+            case Holder.TRAIN:
+                _verify_again(floor, lease)
+            case Holder.HOST:
+                floor.store.remove_host(lease.id)
     for task in floor.store.tasks([State.WAITING]):
         unblock(floor, task.id)
     for task in floor.store.tasks([State.REVIEW]):
@@ -102,10 +100,3 @@ def _verify_again(floor: Floor, lease: Lease) -> None:
     except StaleError:
         return  # the train has moved on by itself
     floor.send(wakes)
-
-
-def _strike_off_hosts(floor: Floor) -> None:
-    bound = floor.clock() - timedelta(seconds=HOST_GONE_AFTER * floor.lease_seconds)
-    for host in floor.store.hosts():
-        if host.seen_at < bound:
-            floor.store.remove_host(host.name)

@@ -13,7 +13,7 @@ from orchestrator.domain.scope import Scope
 from orchestrator.domain.task import Event, State, Task, holds_scope, holds_slot
 from orchestrator.domain.train import Train
 from orchestrator.errors import NotFoundError, StaleError
-from orchestrator.store import Beat, Commit, Holder, Lease, LogChunk, Refusal, Wake
+from orchestrator.store import HOST_LEASES, Beat, Commit, Holder, Lease, LogChunk, Refusal, Wake
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -171,6 +171,7 @@ class MemoryStore:
         """See `Store.beat`."""
         with self._changed:
             self._hosts[host.name] = host
+            self._leases[Holder.HOST, host.name] = self._clock() + HOST_LEASES * lease_seconds
             lost = set()
             for lease in leases:
                 key = (lease.kind, lease.id)
@@ -184,6 +185,7 @@ class MemoryStore:
         """See `Store.remove_host`."""
         with self._changed:
             self._hosts.pop(name, None)
+            self._leases.pop((Holder.HOST, name), None)
 
     def hosts(self) -> list[Host]:
         """See `Store.hosts`."""
@@ -348,6 +350,8 @@ class MemoryStore:
         return right if right and right[1] > self._clock() else ("", 0.0, False)
 
     def _fence(self, kind: Holder, ident: str) -> int:
+        if kind is Holder.HOST:
+            return 0
         if kind is Holder.TASK:
             return self._tasks[ident].fence or 0
         candidate = self._trains[ident].candidate

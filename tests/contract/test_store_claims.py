@@ -294,6 +294,6 @@ def test_redis_keeps_no_lock_of_tasks_that_have_ended(open_redis: Callable[[], R
     for task in store.tasks([State.RUNNING]):
         ended(store, task)
     found = {key.decode() for key in store._redis.scan_iter(f"{keys.prefix}:*")}
-    known = {keys.layout, keys.fences, keys.seq, keys.events, keys.hosts, keys.repositories}
+    known = {keys.layout, keys.fences, keys.seq, keys.events, keys.hosts, keys.leases, keys.repositories}
     states = {keys.state(state) for state in (State.MERGED, State.ESCALATED, State.CANCELLED)}
     assert found == known | states | {keys.task(f"T{number}") for number in range(1, 6)}

@@ -46,6 +46,17 @@ def test_a_host_is_on_the_list_from_its_first_beat_until_it_is_struck_off(store:
     assert store.hosts() == [HOST]
 
 
+def test_a_host_that_no_longer_beats_is_told_by_the_clock_of_the_store_alone(store: Store) -> None:
+    store.beat(make_host("h2"), [], LONG)
+    store.beat(HOST, [], BRIEF)
+    assert eventually(store.expired, "the silent host") == [Lease(Holder.HOST, "h1", 0)]
+    store.beat(HOST, [], LONG)
+    assert store.expired() == []
+    store.beat(HOST, [], BRIEF)
+    store.remove_host("h1")
+    assert store.expired() == []
+
+
 def test_a_host_that_comes_back_still_has_its_slots_taken(store: Store) -> None:
     store.beat(HOST, [], LONG)
     start(store, HOST)

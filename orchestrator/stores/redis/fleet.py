@@ -11,7 +11,7 @@ from orchestrator.domain.fleet import Host
 from orchestrator.domain.halt import Halt, Reach
 from orchestrator.domain.repository import Repository
 from orchestrator.errors import NotFoundError
-from orchestrator.store import Beat, Holder, Lease
+from orchestrator.store import HOST_LEASES, Beat, Holder, Lease
 from orchestrator.stores.redis.connection import RedisConnection, told
 from orchestrator.stores.redis.tasks import EVENTS_KEPT, NARROW_REACHES, encode_event
 
@@ -61,7 +61,8 @@ class RedisFleet(RedisConnection):
         """See `Store.beat`."""
         record = {Holder.TASK: self.keys.task, Holder.TRAIN: self.keys.train}
         keys = [self.keys.hosts, self.keys.leases, self.keys.halts, *(record[each.kind](each.id) for each in leases)]
-        args: list[str | int] = [host.name, host.model_dump_json(), int(lease_seconds * 1000)]
+        ttl = int(lease_seconds * 1000)
+        args: list[str | int] = [host.name, host.model_dump_json(), ttl, HOST_LEASES * ttl]
         for lease in leases:
             args += [f"{lease.kind}:{lease.id}", str(lease.fence)]
         lost, halts = self.run("beat", keys, args)
@@ -69,8 +70,10 @@ class RedisFleet(RedisConnection):
 
     def remove_host(self, name: str) -> None:
         """See `Store.remove_host`."""
-        with told():
-            self._redis.hdel(self.keys.hosts, name)
+        with told(), self._redis.pipeline(transaction=True) as pipeline:
+            pipeline.hdel(self.keys.hosts, name)
+            pipeline.zrem(self.keys.leases, f"{Holder.HOST}:{name}")
+            pipeline.execute()
 
     def hosts(self) -> list[Host]:
         """See `Store.hosts`."""
@@ -93,10 +96,14 @@ class RedisFleet(RedisConnection):
             leases = []
             for name in names:
                 kind, _, ident = name.partition(":")
-                key = self.keys.task(ident) if kind == Holder.TASK else self.keys.train(ident)
-                fence = int(cast("bytes | None", self._redis.hget(key, "f")) or 0)
-                leases.append(Lease(Holder(kind), ident, fence))
+                leases.append(Lease(Holder(kind), ident, self._fence(Holder(kind), ident)))
         return leases
+
+    def _fence(self, kind: Holder, ident: str) -> int:
+        if kind is Holder.HOST:
+            return 0
+        key = self.keys.task(ident) if kind is Holder.TASK else self.keys.train(ident)
+        return int(cast("bytes | None", self._redis.hget(key, "f")) or 0)
 
     def add_halt(self, halt: Halt, event: Event) -> Halt:
         """See `Store.add_halt`."""
