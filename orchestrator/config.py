@@ -24,6 +24,11 @@ def inherited_environment() -> dict[str, str]:
     return dict(os.environ)
 
 
+def colourless() -> bool:
+    """Tell whether a person asked for output without colours (NO_COLOR, see https://no-color.org)."""
+    return bool(os.environ.get("NO_COLOR"))
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What the environment says. Every name is listed in docs/configuration.md.

@@ -40,7 +40,7 @@ def blueprints(context: click.Context, *, repository: str | None, as_json: bool)
     if as_json:
         emit_json(views(found))
         return
-    drawn = table("Name", "For", "Steps", "Review", "From", stretch=("For", "Steps"))
+    drawn = table("Name", "For", "Steps", "Review", "From", stretch=("For", "Steps", "From"))
     for each in found:
         drawn.add_row(
             text(each.name, "bold"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import TYPE_CHECKING, TypeVar
 
@@ -92,7 +93,8 @@ class LogPrinter:
             click.echo(opening + click.style(f"── {heading} ──", dim=True))
         words = self._cleaner.feed(piece.text) if self._terminal else piece.text
         if words:
-            click.echo(words, nl=False)
+            sys.stdout.write(words)  # click would leave out colours, which a file may have
+            sys.stdout.flush()
             self._in_line = not words.endswith("\n")
 
     def end(self) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import io
 import os
 import sys
 import traceback
@@ -17,6 +18,7 @@ from typing import Any, NamedTuple, NoReturn
 import click
 
 from orchestrator.cli.text import clean, line
+from orchestrator.config import colourless
 from orchestrator.errors import InputError, ShopfloorError
 
 INTERRUPTED = 130
@@ -156,7 +158,8 @@ def _version(context: click.Context, param: click.Parameter, asked: bool) -> Non
     epilog="Exit codes: 0 done, 1 it did not come about, 2 bad usage or input, 3 the fleet cannot be reached.",
 )
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version.")
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> None:
     """Run a fleet of coding agents on a team's repositories, and keep main green.
 
     A command speaks to the fleet of the checkout that it is given in, or to the one that SHOPFLOOR_API_URL and
@@ -169,10 +172,15 @@ def cli() -> None:
       shopfloor submit "Rename Client.fetch to Client.get" --scope "src/**" --wait
       shopfloor watch
     """  # noqa: D301 - click's mark of a paragraph that is not to be wrapped
+    if colourless():
+        context.color = False
 
 
 def main() -> NoReturn:
     """Run the command line of this process, and exit."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that lacks a character shows a question mark
     sys.exit(run(sys.argv[1:]))
 
 
@@ -203,7 +211,7 @@ def run(arguments: list[str]) -> int:
 
 def complain(error: ShopfloorError) -> int:
     """Tell a person on stderr what was wrong and what to do, and give the exit code."""
-    click.secho("Error: ", fg="red", bold=True, nl=False, err=True)
+    click.secho("Error: ", fg="red", bold=True, nl=False, err=True, color=False if colourless() else None)
     click.echo(clean(error.message), err=True)
     if error.remedy:
         click.echo(clean(error.remedy), err=True)

@@ -50,6 +50,7 @@ MARKS = {
     "failed": "✖",
     "stopped": "-",
 }
+_SOFT_LEAST = 8  # columns
 _WIDE = 10_000  # columns: where no terminal sets a limit, nothing is cut off
 _BARE = re.compile("[\x7f-\x9f\ud800-\udfff]")
 
@@ -107,7 +108,8 @@ def table(*headings: str, stretch: Sequence[str] = ()) -> Table:
     drawn = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold", show_edge=False)
     for heading in headings:
         soft = heading in stretch
-        drawn.add_column(heading, no_wrap=True, overflow="ellipsis", ratio=None, min_width=8 if soft else None)
+        # Rich narrows only columns that may wrap; the cells themselves do not, and are cut with an ellipsis instead.
+        drawn.add_column(heading, no_wrap=not soft, overflow="ellipsis", min_width=_SOFT_LEAST if soft else None)
     return drawn
 
 

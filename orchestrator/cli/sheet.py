@@ -81,7 +81,7 @@ def _change(task: Task) -> Text | None:
 def _when(moment: datetime | None, now: datetime, more: str = "") -> Text | None:
     if moment is None:
         return None
-    return paragraph(ago(moment, now) + more).append(f"  {moment:%Y-%m-%d %H:%M:%S} UTC", "bright_black")
+    return paragraph(ago(moment, now) + more).append(f"  {moment.astimezone():%Y-%m-%d %H:%M:%S %Z}", "bright_black")
 
 
 def _took(task: Task) -> str:

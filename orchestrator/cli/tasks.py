@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from orchestrator.domain.task import State, Task
 
 _RECENT = timedelta(days=1)
+_ROOMY = 100  # columns
 
 
 @click.command(short_help="List tasks.")
@@ -36,7 +37,7 @@ def tasks(desk: Desk, *, states: tuple[State, ...], everything: bool, as_json: b
       shopfloor tasks
       shopfloor tasks --state review --state escalated --json
     """
-    from orchestrator.cli.render import emit_json, show  # noqa: PLC0415 - not for --help
+    from orchestrator.cli.render import console_for_stdout, emit_json, show  # noqa: PLC0415 - not for --help
     from orchestrator.views import task_view  # noqa: PLC0415 - the same
 
     now = utc_now()
@@ -46,7 +47,7 @@ def tasks(desk: Desk, *, states: tuple[State, ...], everything: bool, as_json: b
         emit_json([task_view(task, brief=True) for task in listed])
         return
     if listed:
-        show(task_table(listed, now))
+        show(task_table(listed, now, console_for_stdout().width))
     else:
         click.echo(_nothing(states, older=len(found)), err=True)
 
@@ -59,19 +60,20 @@ def _nothing(states: Sequence[State], older: int) -> str:
     return 'There are no tasks yet. Submit one: shopfloor submit "TITLE"'
 
 
-def task_table(listed: Sequence[Task], now: datetime) -> Table:
-    """Tasks as a table, a line each."""
+def task_table(listed: Sequence[Task], now: datetime, width: int) -> Table:
+    """Tasks as a table, a line each; where it is narrow, titles get the room of the blueprints."""
     from orchestrator.cli.render import state_text, table, text  # noqa: PLC0415 - as above
 
-    drawn = table("ID", "State", "Title", "Blueprint", "Round", "Age", "Why", stretch=("Title", "Why"))
+    roomy = width >= _ROOMY
+    headings = ("ID", "State", "Title", *(("Blueprint",) if roomy else ()), "Round", "Age", "Why")
+    drawn = table(*headings, stretch=("Title", "Why"))
     for task in listed:
-        turn = f"{task.round}/{task.rounds_max}" if task.round else ""
         drawn.add_row(
             text(task.id, "bold"),
             state_text(task.state),
             text(task.title),
-            text(task.blueprint),
-            turn,
+            *((text(task.blueprint),) if roomy else ()),
+            f"{task.round}/{task.rounds_max}" if task.round else "",
             age(task.created_at, now),
             text(_why(task), "bright_black"),
         )
@@ -82,6 +84,8 @@ def _why(task: Task) -> str:
     """What is most worth knowing of a task beyond its state."""
     if task.state == "running":
         return f"{task.next_step} on {task.host}"
+    if task.state == "review" and task.change and task.change.tier == "human":
+        return "waits for a person"
     if task.state == "merged":
         return f"landed as {(task.merged_as or '')[:10]}"
     return task.reason.text if task.reason else ""
@@ -119,7 +123,7 @@ def explain(desk: Desk, *, task_id: str, as_json: bool) -> None:
     Example:
       shopfloor explain T12
     """
-    from orchestrator.cli.render import emit_json, state_text  # noqa: PLC0415 - not for --help
+    from orchestrator.cli.render import emit_json, paragraph, state_text  # noqa: PLC0415 - not for --help
     from orchestrator.cli.render import show as print_parts  # noqa: PLC0415 - the same
     from orchestrator.cli.suggest import find_task  # noqa: PLC0415 - the same
     from orchestrator.views import view  # noqa: PLC0415 - the same
@@ -129,7 +133,11 @@ def explain(desk: Desk, *, task_id: str, as_json: bool) -> None:
     if as_json:
         emit_json(view(said))
         return
-    print_parts(state_text(said.state).append(f"  {said.id} ", "bold").append(line(said.reason.text), "default"))
+    print_parts(
+        paragraph(f"{said.id}  ", "bold")
+        .append_text(state_text(said.state))
+        .append(f"  {line(said.reason.text)}", "default")
+    )
     for words in said.history:
         click.echo(f"  · {line(words)}")
     if said.remedy:

@@ -47,7 +47,7 @@ class Waiting:
                 latest[task_id] = patiently(lambda task_id=task_id: self._desk.task(task_id))  # type: ignore[misc]
             if all(task.state in ENDED for task in latest.values()):
                 break
-            told_halt = told_halt or self._tell_halt()
+            told_halt = told_halt or self._tell_halt(list(latest.values()))
         self._tell_ends(list(latest.values()))
         return list(latest.values())
 
@@ -61,8 +61,8 @@ class Waiting:
                 err=True,
             )
 
-    def _tell_halt(self) -> bool:
-        halts = patiently(self._desk.halts)
+    def _tell_halt(self, tasks: Sequence[Task]) -> bool:
+        halts = [each for each in patiently(self._desk.halts) if any(each.stops(task, task.host) for task in tasks)]
         for halt in halts:
             click.echo(f"Waiting: {line(halt.sentence())}. `shopfloor resume` lifts it.", err=True)
         return bool(halts)
