@@ -73,7 +73,7 @@ async def stream(
 
 
 async def _follow(waits: Waits, desk: Desk, after: int) -> AsyncIterator[ServerSentEvent]:
-    while True:  # ends by cancellation: the response watches for the client's going, and for the server's end
+    while not waits.over:  # the response watches for the client's going, and cancels this
         try:
             found = await waits.wait_for(partial(desk.events, after, _AT_MOST), LONGEST)
         except ShopfloorError as error:

@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from orchestrator.config import Settings
+    from orchestrator.web.waits import Waits
 
-_GRACE = 1  # seconds that a request has to end by itself when the server stops
+_GRACE = 2  # seconds that a request has to end by itself when the server stops
 _BACKLOG = 512
 
 
@@ -47,17 +48,25 @@ def listen(bind: str, port: int) -> socket.socket:
         raise SetupError(f"The port {port} of {bind} {why}.", "Choose another with --port or --bind.") from error
 
 
-def create_server(app: FastAPI) -> uvicorn.Server:
-    """A server that ends within about a second of SIGTERM, whatever streams are open."""
-    return uvicorn.Server(
-        uvicorn.Config(
-            app,
-            log_config=None,  # the root logger has our format already
-            access_log=False,  # the fleet's events say what was asked for, and by whom
-            server_header=False,
-            timeout_graceful_shutdown=_GRACE,
+class Server(uvicorn.Server):
+    """A server that ends within about a second of SIGTERM, whoever still follows the fleet."""
+
+    def __init__(self, app: FastAPI) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                log_config=None,  # the root logger has our format already
+                access_log=False,  # the fleet's events say what was asked for, and by whom
+                server_header=False,
+                timeout_graceful_shutdown=_GRACE,
+            )
         )
-    )
+        self._waits: Waits = app.state.waits
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End the waits, so that what waits is answered; then stop."""
+        self._waits.end()
+        await super().shutdown(sockets)
 
 
 def serve(said: Settings, bind: str, port: int) -> None:
@@ -70,8 +79,7 @@ def serve(said: Settings, bind: str, port: int) -> None:
     if said.state is None:
         raise SetupError("SHOPFLOOR_STATE is not set.", "Start the API with `shopfloor up`, or set it.")
     with listen(bind, port) as listener:
-        server = create_server(create_app(open_floor(said), said.state / TOKENS_FILE))
-        server.run(sockets=[listener])
+        Server(create_app(open_floor(said), said.state / TOKENS_FILE)).run(sockets=[listener])
 
 
 @click.command(help=__doc__)

@@ -28,11 +28,21 @@ class Waits:
 
     def __init__(self) -> None:
         self._places = CapacityLimiter(_PLACES)
+        self._over = False
+
+    @property
+    def over(self) -> bool:
+        """Whether nobody is to wait any more, for the server stops."""
+        return self._over
+
+    def end(self) -> None:
+        """Let every wait come to its end, within a slice."""
+        self._over = True
 
     async def wait_for(
         self, look: Callable[[float], list[_T]], seconds: float, gone: Callable[[], Awaitable[bool]] | None = None
     ) -> list[_T]:
-        """Look until there is something, the time is over, or nobody waits any more.
+        """Look until there is something, the time is over, the client has gone, or the server stops.
 
         Args:
             look: Blocks for at most the seconds that it is given, and returns what there is.
@@ -43,5 +53,5 @@ class Waits:
         while True:
             left = max(0.0, min(ends - time.monotonic(), _SLICE))
             found = await to_thread.run_sync(look, left, limiter=self._places, abandon_on_cancel=True)
-            if found or time.monotonic() >= ends or (gone and await gone()):
+            if found or self._over or time.monotonic() >= ends or (gone and await gone()):
                 return found

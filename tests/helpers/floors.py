@@ -14,7 +14,7 @@ from orchestrator.mirror import Mirror
 from orchestrator.services.dispatch import dispatch
 from orchestrator.services.floor import Floor
 from orchestrator.stores.memory import MemoryStore
-from orchestrator.web.serve import create_server, listen
+from orchestrator.web.serve import Server, listen
 from tests.helpers.couriers import MemoryCourier
 from tests.helpers.repositories import make_bare
 from tests.helpers.tasks import advance, make_host
@@ -77,7 +77,7 @@ def publish(floor: Floor, task_id: str) -> Task:
 @contextmanager
 def serving(app: FastAPI) -> Iterator[str]:
     """Serve an application on a port of loopback, in a thread, and give its URL."""
-    server = create_server(app)
+    server = Server(app)
     with listen("127.0.0.1", 0) as listener:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()

@@ -1,0 +1,1 @@
+"""The API as a process and as a server on loopback."""
