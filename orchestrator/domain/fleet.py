@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.domain.frozen import Frozen
 from orchestrator.domain.halt import Halt, Reach, halt_of
+from orchestrator.domain.rounds import BACKOFF_LONGEST
 from orchestrator.domain.scope import Scope
 from orchestrator.domain.task import Reason, ReasonCode, Task
 
@@ -78,7 +79,7 @@ def choose(snapshot: Snapshot) -> Plan:
     free = {host.name: host.slots - snapshot.busy.get(host.name, 0) for host in snapshot.hosts}
     for task in sorted(snapshot.queued, key=lambda each: rank(each, snapshot.now)):
         wanted = Holding(task.id, task.repository, Scope.of(task.scope), task.title)
-        blocked = _halted(task, snapshot) or _scope_held(wanted, taken, reserved)
+        blocked = _halted(task, snapshot) or _backing_off(task, snapshot) or _scope_held(wanted, taken, reserved)
         if blocked:
             plan.reasons[task.id] = blocked
             since = task.queued_at or task.created_at
@@ -102,6 +103,15 @@ def _halted(task: Task, snapshot: Snapshot) -> Reason | None:
     wide = [halt for halt in snapshot.halts if halt.reach is not Reach.HOST]
     halt = halt_of(wide, task, None)
     return Reason(code=ReasonCode.HALT, text=f"{halt.sentence()}.") if halt else None
+
+
+def _backing_off(task: Task, snapshot: Snapshot) -> Reason | None:
+    """Whether the task still waits after a failure that was not its own; a clock that jumped makes no wait longer."""
+    ahead = task.retry_at - snapshot.now if task.retry_at else timedelta(0)
+    if not timedelta(0) < ahead <= BACKOFF_LONGEST:
+        return None
+    text = f"waits {ahead.total_seconds():.0f} s more after failure {task.infra_failures} that was not its own."
+    return Reason(code=ReasonCode.BACKOFF, text=text)
 
 
 def _scope_held(wanted: Holding, taken: Sequence[Holding], reserved: Sequence[Holding]) -> Reason | None:
@@ -135,5 +145,5 @@ def _host_for(task: Task, snapshot: Snapshot, free: Mapping[str, int]) -> tuple[
         return None, Reason(
             code=ReasonCode.NO_SLOT, text=f"all {slots} slots of the hosts that could take it are busy."
         )
-    best = max(with_room, key=lambda host: (free[host.name], host.name))
+    best = max(with_room, key=lambda host: (host.name != task.avoid_host, free[host.name], host.name))
     return best, Reason(code=ReasonCode.NEXT, text="")

@@ -43,6 +43,6 @@ def inspect(task: Task, touched: Sequence[Touched]) -> Reason | None:
 
 def tier_of(asked: Tier, touched: Sequence[Touched]) -> Tier:
     """Who must accept the change: as the blueprint asks, but a person where the fleet's own rules change."""
-    if any(each.path.startswith(POLICY_DIRECTORY) for each in touched):
+    if any(f"{each.path}/".startswith(POLICY_DIRECTORY) for each in touched):
         return Tier.HUMAN
     return asked

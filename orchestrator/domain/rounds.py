@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -99,6 +101,23 @@ def requeued(task: Task, cause: Cause, reason: Reason, now: datetime) -> Course:
 
 
 INFRA_FAILURES_MAX = 5
+"""Failures in a row that are not a task's own, before a person is asked."""
+
+BACKOFF_FIRST = timedelta(seconds=0.5)
+BACKOFF_LONGEST = timedelta(seconds=60)
+
+
+def backoff(task_id: str, failures: int) -> timedelta:
+    """How long a task waits after so many failures in a row that were not its own: doubling, capped, and spread.
+
+    Args:
+        task_id: Spreads tasks that failed together: each waits between half and all of the step (full jitter would
+            let the first retry be at once; see Brooker, "Exponential backoff and jitter").
+        failures: From 1.
+    """
+    step = min(BACKOFF_LONGEST, BACKOFF_FIRST * float(2 ** (failures - 1)))
+    spread = zlib.crc32(f"{task_id}:{failures}".encode()) / 2**32
+    return step * (0.5 + spread / 2)
 
 
 def broken(task: Task, text: str, now: datetime) -> Course:
@@ -108,7 +127,12 @@ def broken(task: Task, text: str, now: datetime) -> Course:
         return _escalated(task, ReasonCode.INFRA_ERROR, f"{text} (failure {failures} in a row)", now)
     reason = Reason(code=ReasonCode.HOST_LOST, text=f"{text}; it goes on from its checkpoint.")
     course = requeued(task, Cause.LEASE_EXPIRED, reason, now)
-    return Course(course.task.model_copy(update={"infra_failures": failures}), course.what, course.onward)
+    later = {
+        "infra_failures": failures,
+        "retry_at": now + backoff(task.id, failures),
+        "avoid_host": task.host,
+    }
+    return Course(course.task.model_copy(update=later), course.what, course.onward)
 
 
 def _recorded(task: Task, step: Step, end: StepEnd, now: datetime) -> Task:
@@ -133,14 +157,29 @@ def _recorded(task: Task, step: Step, end: StepEnd, now: datetime) -> Task:
 
 
 def _passed(before: Task, task: Task, blueprint: Blueprint, step: Step, now: datetime) -> Course:
-    if step.agent and task.feedback and task.head == before.head:
+    if task.feedback and task.head == before.head and _answers(step, task.feedback, blueprint):
         text = f"step {step.name} changed nothing after step {task.feedback.step} had failed."
         return _escalated(task, ReasonCode.NO_PROGRESS, text, now)
     behind = blueprint.steps_from(step.name)[1:]
     following = behind[0].name if behind else PUBLISH
-    feedback = None if step.gate and task.feedback and task.feedback.step == step.name else task.feedback
-    onward = task.noted(next_step=following, feedback=feedback, infra_failures=0, reason=None)
+    feedback = None if task.feedback and task.feedback.step == step.name else task.feedback
+    onward = task.noted(
+        next_step=following, feedback=feedback, infra_failures=0, retry_at=None, avoid_host=None, reason=None
+    )
     return Course(onward, Note.STEP_ENDED, Onward.NEXT)
+
+
+def _answers(step: Step, feedback: Feedback, blueprint: Blueprint) -> bool:
+    """Whether it is this step that has to mend what failed: the agent step that the failure sent the work back to.
+
+    An agent step further on may well have nothing to change; and an agent that failed itself, and now passes, is judged
+    by the gates behind it.
+    """
+    if step.agent is None or feedback.step == step.name:
+        return False
+    goals = {each.name: each.on_fail for each in blueprint.steps if each.gate}
+    first = next(each.name for each in blueprint.steps if each.agent)
+    return goals.get(feedback.step, first) == step.name
 
 
 def _failed(before: Task, task: Task, step: Step, end: StepEnd, now: datetime) -> Course:

@@ -138,6 +138,7 @@ class ReasonCode(StrEnum):
     HALT = "halt"
     SCOPE_BUSY = "scope_busy"
     SCOPE_RESERVED = "scope_reserved"
+    BACKOFF = "backoff"
     NO_HOST = "no_host"
     NO_CAPABILITY = "no_capability"
     NO_SLOT = "no_slot"
@@ -257,6 +258,7 @@ class Task(Frozen):
     stays with it through review and merging. `next_step` is where an attempt begins: a step of the blueprint, or
     `publish`. `head` is the last checkpoint, kept under the ref `checkpoint` of the repository; `published_head` is
     what the branch was last pushed at. Times are UTC; tokens are as the agent reported them; minutes are a host's.
+    After a failure not its own, a task waits until `retry_at`, and goes to another host than `avoid_host` if it can.
     """
 
     id: str
@@ -280,6 +282,8 @@ class Task(Frozen):
     reworks: int = 0
     attempt: int = 0
     infra_failures: int = 0
+    retry_at: datetime | None = None
+    avoid_host: str | None = None
     fence: int | None = None
     host: str | None = None
     next_step: str
@@ -353,11 +357,12 @@ def find_cycle(edges: dict[str, tuple[str, ...]]) -> tuple[str, ...] | None:
         edges: A task's key -> the keys it depends on; a key that is not in the map ends there.
 
     Returns:
-        The keys along one cycle, the first one repeated at the end; None where there is none.
+        The keys along one cycle, each before one that it depends on, the first one repeated at the end; None where
+        there is none.
     """
     try:
         TopologicalSorter(edges).prepare()
     except CycleError as error:
-        found: list[str] = error.args[1]
-        return tuple(found)
+        found: list[str] = error.args[1]  # each one before the one that depends on it
+        return tuple(reversed(found))
     return None

@@ -76,6 +76,8 @@ def retry(floor: Floor, task_id: str, *, who: str) -> Task:
             round=0,
             reworks=0,
             infra_failures=0,
+            retry_at=None,
+            avoid_host=None,
             tokens=task.tokens.renewed(),
             minutes=task.minutes.renewed(),
             queued_at=now,
