@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING
 from orchestrator.domain.fleet import Host
 from orchestrator.domain.halt import halt_of
 from orchestrator.errors import ShopfloorError, UnreachableError
-from orchestrator.services.attempt import gave_up
+from orchestrator.services.attempt import gave_up, halted
 from orchestrator.services.merge import verify_abandoned
 from orchestrator.store import Holder
 from workers.host import Stop, machine_seconds
+from workers.leftovers import clear_away, salvage
+from workers.workspaces.worktree import WorktreeWorkspaces
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from orchestrator.config import Settings
     from orchestrator.services.floor import Floor
     from orchestrator.store import Lease
@@ -45,6 +49,7 @@ class Heartbeat:
         self.floor = floor
         self._settings = settings
         self._state = state
+        self._workspaces = WorktreeWorkspaces(state.workspaces)
         self._started_at = floor.clock()
         self._stopping = threading.Event()
         self._draining = False
@@ -68,7 +73,28 @@ class Heartbeat:
 
     def _stop_all(self) -> None:
         why = Stop("halted", f"host {self._settings.host} is shutting down")
-        self._state.beat(self._deadline(machine_seconds()), {each.lease: why for each in self._state.underway()})
+        underway = self._state.underway()
+        self._stop(self._deadline(machine_seconds()), underway, {each.lease: why for each in underway})
+
+    def _stop(self, deadline: float, underway: Sequence[Underway], stops: Mapping[Lease, Stop]) -> None:
+        """Write the pulse, which stops the steps that run, and end the attempts that are between two steps.
+
+        A halt revokes the message of their next step, so nobody else would. A step that begins at this moment notes
+        itself first and asks then whether its task is still its own: one of both sides sees the other.
+        """
+        self._state.beat(deadline, stops)
+        for each in underway:
+            stop = stops.get(each.lease)
+            if stop is None or each.pid is not None:
+                continue
+            try:
+                if stop.kind == "halted":
+                    halted(self.floor, each.id, each.fence, stop.why)
+            except ShopfloorError as error:
+                _log.warning("attempt %s is not given back now: %s", each.lease.name, error)
+                continue
+            if self._state.is_idle(each.lease):
+                clear_away(self.floor, self._state, self._workspaces, each)
 
     def _sign_off(self) -> None:
         """Strike the host off, so that nothing more is placed here."""
@@ -103,9 +129,7 @@ class Heartbeat:
             halt = halt_of(answer.halts, each, self._settings.host)
             if halt:
                 stops[each.lease] = Stop("halted", halt.sentence())
-            if each.pid is None and each.lease in answer.lost:
-                self._state.forget(each.lease)
-        self._state.beat(self._deadline(began), stops)
+        self._stop(self._deadline(began), underway, stops)
 
     def _deadline(self, began: float) -> float:
         return began + self.floor.lease_seconds * (1 - _SAFETY)
@@ -154,9 +178,11 @@ class Heartbeat:
         lease = underway.lease
         try:
             if lease.kind is Holder.TASK:
-                gave_up(self.floor, underway.id, lease.fence, why)
+                task = gave_up(self.floor, underway.id, lease.fence, why)
+                mirror = self.floor.mirror(self.floor.store.repository(underway.repository))
+                salvage(mirror, self._workspaces, underway.id, underway.fence, task.head if task else None)
             else:
                 verify_abandoned(self.floor, underway.repository, lease.fence)
         except ShopfloorError as error:
             _log.warning("attempt %s is left for its lease to run out: %s", lease.name, error)
-        self._state.forget(lease)
+        clear_away(self.floor, self._state, self._workspaces, underway)

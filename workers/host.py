@@ -118,6 +118,10 @@ class HostState:
                 continue  # it ended between the listing and the reading
         return found
 
+    def is_idle(self, lease: Lease) -> bool:
+        """Tell whether no process is at the attempt right now."""
+        return all(each.pid is None for each in self.underway() if each.lease == lease)
+
     def beat(self, deadline: float, stops: Mapping[Lease, Stop]) -> None:
         """Write the pulse.
 

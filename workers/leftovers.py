@@ -15,7 +15,7 @@ from workers.workspaces.worktree import WorktreeWorkspaces
 if TYPE_CHECKING:
     from orchestrator.mirror import Mirror
     from orchestrator.services.floor import Floor
-    from workers.host import HostState
+    from workers.host import HostState, Underway
     from workers.workspace import Workspaces
 
 _log = logging.getLogger(__name__)
@@ -26,10 +26,15 @@ def salvage_ref(task_id: str, fence: int) -> str:
     return f"refs/shopfloor/salvage/{task_id}/{fence}"
 
 
+def workspace_name(task_id: str, fence: int) -> str:
+    """What the workspace and the scratch directory of an attempt are called."""
+    return f"{task_id}-{fence}"
+
+
 def salvage(mirror: Mirror, workspaces: Workspaces, task_id: str, fence: int, head: str | None) -> None:
     """Keep what stands in the workspace of an attempt beyond its last checkpoint. What cannot be kept is logged."""
     try:
-        workspace = workspaces.find(mirror, f"{task_id}-{fence}")
+        workspace = workspaces.find(mirror, workspace_name(task_id, fence))
         if workspace is None or head is None:
             return
         signature = Signature("Shopfloor", "shopfloor@localhost", datetime.now(UTC))
@@ -38,6 +43,23 @@ def salvage(mirror: Mirror, workspaces: Workspaces, task_id: str, fence: int, he
             mirror.remember(salvage_ref(task_id, fence), commit)
     except (ShopfloorError, OSError) as error:
         _log.warning("unfinished work of task %s could not be kept: %s", task_id, error)
+
+
+def clear_away(floor: Floor, state: HostState, workspaces: Workspaces, over: Underway) -> None:
+    """Take away what an attempt or a verification that is over has on this host; the note of it last.
+
+    A workspace that cannot be removed now (the store does not say of which repository it is) is swept when the worker
+    next starts. The note goes in any case: an attempt that is noted has its lease renewed.
+    """
+    name = workspace_name(over.id, over.fence) if over.lease.kind is Holder.TASK else f"verify-{over.fence}"
+    try:
+        workspace = workspaces.find(floor.mirror(floor.store.repository(over.repository)), name)
+        if workspace is not None:
+            workspace.remove()
+    except (ShopfloorError, OSError) as error:
+        _log.warning("workspace %s is cleared when the worker next starts: %s", name, error)
+    shutil.rmtree(state.scratch / name, ignore_errors=True)
+    state.forget(over.lease)
 
 
 def clear_leftovers(floor: Floor, state: HostState) -> None:

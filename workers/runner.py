@@ -18,7 +18,7 @@ from orchestrator.services.merge import checkpoint_ref
 from orchestrator.services.policy import policy_at
 from orchestrator.services.submit import branch_of
 from workers.host import Underway
-from workers.leftovers import salvage, salvage_ref
+from workers.leftovers import clear_away, salvage, salvage_ref, workspace_name
 from workers.signing import ours, signature_of, step_message
 from workers.stepwork import StepWork
 
@@ -100,6 +100,8 @@ class Runner:
             return self._stale(task_id, fence)
         with self._watched(task, over=False):
             self._state.begin(_underway(task))
+            if attempt.held(self._floor, task_id, fence) is None:  # a halt that saw nobody at work has given it back
+                return self._over(task)
             end = self._end_of(task, step)
             after, onward = attempt.step_ended(self._floor, task_id, fence, step, end)
             if after and onward is not Onward.STOP:
@@ -253,15 +255,11 @@ class Runner:
 
     def _clear(self, task: Task) -> None:
         """Take the workspace away: its result is safe in a ref, or was salvaged."""
-        workspace = self._workspaces.find(self._mirror(task), _name(task))
-        if workspace is not None:
-            workspace.remove()
-        StepWork.clear_scratch(self._state, task.id, task.fence or 0)
-        self._state.forget(_underway(task).lease)
+        clear_away(self._floor, self._state, self._workspaces, _underway(task))
 
 
 def _name(task: Task) -> str:
-    return f"{task.id}-{task.fence}"
+    return workspace_name(task.id, task.fence or 0)
 
 
 def _underway(task: Task) -> Underway:

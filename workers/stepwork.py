@@ -67,11 +67,6 @@ class StepWork:
         self._agent: Agent | None = None
         self._asked = 0.0
 
-    @staticmethod
-    def clear_scratch(state: HostState, task_id: str, fence: int) -> None:
-        """Delete what was private to an attempt's commands: homes, temporary files, task files."""
-        shutil.rmtree(state.scratch / f"{task_id}-{fence}", ignore_errors=True)
-
     def run(self, mirror: Mirror, workspace: Path, policy: RepositoryPolicy) -> Done:
         """Run the step's command in the workspace to its end, its limit, or a stop."""
         self._scratch.mkdir(parents=True, exist_ok=True)
