@@ -55,8 +55,8 @@ def merge(floor: Floor, repository_id: str) -> None:
     name, token = f"merge:{repository_id}", uuid.uuid4().hex
     while floor.store.acquire(name, token, _RIGHT_SECONDS):
         try:
-            while _move(floor, repository):
-                floor.store.acquire(name, token, _RIGHT_SECONDS)
+            while _move(floor, repository) and floor.store.acquire(name, token, _RIGHT_SECONDS):
+                continue
         except StaleError:
             _log.info("train of %s was moved by somebody else", repository_id)
         except (GitError, InputError) as error:
@@ -70,9 +70,8 @@ def merge(floor: Floor, repository_id: str) -> None:
 def verify_started(floor: Floor, repository_id: str, fence: int, host: str) -> tuple[Task, Candidate] | None:
     """Take a candidate for verification on a host; None where it is not wanted any more, or another host has it."""
     repository = floor.store.repository(repository_id)
-    train = floor.store.train(repository)
-    candidate = train.candidate
-    if candidate is None or candidate.fence != fence or candidate.host or candidate.verdict is not Verdict.PENDING:
+    train, candidate = _unjudged(floor, repository, fence)
+    if candidate is None or candidate.host:
         return None
     task = floor.store.task(candidate.task)
     if halt_of(floor.store.halts(), task, host):
@@ -89,9 +88,8 @@ def verify_started(floor: Floor, repository_id: str, fence: int, host: str) -> t
 def verify_abandoned(floor: Floor, repository_id: str, fence: int) -> None:
     """Give a candidate back unjudged: the host could not carry the verification through."""
     repository = floor.store.repository(repository_id)
-    train = floor.store.train(repository)
-    candidate = train.candidate
-    if candidate is None or candidate.fence != fence or candidate.verdict is not Verdict.PENDING:
+    train, candidate = _unjudged(floor, repository, fence)
+    if candidate is None:
         return
     long_ago = candidate.built_at - 2 * ASK_AGAIN_AFTER
     free = candidate.model_copy(update={"host": None, "verify_started_at": None, "asked_at": long_ago})
@@ -104,17 +102,29 @@ def verify_abandoned(floor: Floor, repository_id: str, fence: int) -> None:
 def verify_ended(floor: Floor, repository_id: str, fence: int, exit_code: int | None, log: str) -> None:
     """Note what the verify command said of a candidate, and wake the train."""
     repository = floor.store.repository(repository_id)
+    verdict = Verdict.PASSED if exit_code == 0 else Verdict.FAILED
+    while True:
+        train, candidate = _unjudged(floor, repository, fence)
+        if candidate is None:
+            return
+        judged = candidate.model_copy(update={"verdict": verdict, "exit_code": exit_code, "log": log})
+        events = []
+        if verdict is Verdict.PASSED:
+            events.append(_event(floor, floor.store.task(candidate.task), Note.VERIFY_PASSED, fence=fence))
+        try:
+            floor.store.commit_train(train.noted(judged), events)
+        except StaleError:
+            continue  # the train was noted upon meanwhile; the verdict stands, if the candidate does
+        merge(floor, repository_id)
+        return
+
+
+def _unjudged(floor: Floor, repository: Repository, fence: int) -> tuple[Train, Candidate | None]:
+    """The train, and its candidate if that is the one under this fence and has no verdict yet."""
     train = floor.store.train(repository)
     candidate = train.candidate
-    if candidate is None or candidate.fence != fence or candidate.verdict is not Verdict.PENDING:
-        return
-    verdict = Verdict.PASSED if exit_code == 0 else Verdict.FAILED
-    judged = candidate.model_copy(update={"verdict": verdict, "exit_code": exit_code, "log": log})
-    events = []
-    if verdict is Verdict.PASSED:
-        events.append(_event(floor, floor.store.task(candidate.task), Note.VERIFY_PASSED, fence=fence))
-    floor.store.commit_train(train.noted(judged), events)
-    merge(floor, repository_id)
+    wanted = candidate is not None and candidate.fence == fence and candidate.verdict is Verdict.PENDING
+    return train, candidate if wanted else None
 
 
 def _move(floor: Floor, repository: Repository) -> bool:
@@ -126,10 +136,15 @@ def _move(floor: Floor, repository: Repository) -> bool:
     task = floor.store.task(candidate.task)
     if task.state is not State.MERGING or task.head != candidate.head:
         floor.store.commit_train(train.noted(None))
-        _forget(floor, repository, candidate)
+        if task.checkpoint != candidate_ref(candidate.fence):  # else it was sent back, and goes on from there
+            _forget(floor, repository, candidate)
         return True
     if halt_of(floor.store.halts(), task, None):
-        return False
+        if candidate.verdict is Verdict.PASSED or _next_in_order(floor, repository) is None:
+            return False  # one that passed may be on the target already: that is seen when the halt is lifted
+        floor.store.commit_train(train.noted(None))
+        _forget(floor, repository, candidate)
+        return True
     match candidate.verdict:
         case Verdict.PENDING:
             _ask_again(floor, repository, train, candidate)
@@ -147,8 +162,12 @@ def _stuck(floor: Floor, repository: Repository, error: GitError | InputError) -
     _log.warning("the train of %s is stuck: %s", repository.id, error)
     train = floor.store.train(repository)
     blocked = Reason(code=ReasonCode.LANDING_BLOCKED, text=str(error))
-    if train.blocked != blocked:
+    if train.blocked == blocked:
+        return
+    try:
         floor.store.commit_train(train.noted(train.candidate, blocked))
+    except StaleError:
+        _log.info("train of %s was moved by somebody else", repository.id)
 
 
 def _ask_again(floor: Floor, repository: Repository, train: Train, candidate: Candidate) -> None:
@@ -160,14 +179,20 @@ def _ask_again(floor: Floor, repository: Repository, train: Train, candidate: Ca
         floor.send(wakes)
 
 
-def _build(floor: Floor, repository: Repository, train: Train) -> bool:
-    """Make the candidate of the next change in order."""
+def _next_in_order(floor: Floor, repository: Repository) -> Task | None:
+    """The change that is next on the train, and that no halt keeps."""
     halts = floor.store.halts()
     merging = [task for task in floor.store.tasks([State.MERGING]) if task.repository == repository.id]
-    ready = [task for task in merge_order(merging) if not halt_of(halts, task, None)]
-    if not ready:
+    return next((task for task in merge_order(merging) if not halt_of(halts, task, None)), None)
+
+
+def _build(floor: Floor, repository: Repository, train: Train) -> bool:
+    """Make the candidate of the next change in order."""
+    task = _next_in_order(floor, repository)
+    if task is None:
+        if train.blocked:
+            floor.store.commit_train(train.noted(None))  # what was in the way has nothing to keep any more
         return False
-    task = ready[0]
     mirror = floor.mirror(repository)
     mirror.ensure()
     tip = mirror.fetch_target(repository.target)
@@ -207,7 +232,9 @@ def _build(floor: Floor, repository: Repository, train: Train) -> bool:
 
 def _land(floor: Floor, repository: Repository, train: Train, task: Task, candidate: Candidate) -> bool:
     mirror = floor.mirror(repository)
+    mirror.ensure()
     tip = mirror.fetch_target(repository.target)
+    _bring(mirror, candidate)
     if tip != candidate.base and mirror.is_ancestor(candidate.commit, tip):
         outcome: Landed | Moved | Blocked = Landed(candidate.commit)
     else:
@@ -230,6 +257,12 @@ def _land(floor: Floor, repository: Repository, train: Train, task: Task, candid
                 event = _event(floor, task, Note.LANDING_BLOCKED, fence=candidate.fence, text=text)
                 floor.store.commit_train(train.noted(candidate, blocked), [event])
             return False
+
+
+def _bring(mirror: Mirror, candidate: Candidate) -> None:
+    """Bring a candidate into this machine's mirror, which may not be the one that it was built in."""
+    if not mirror.has(candidate.commit):
+        mirror.fetch_commit(candidate_ref(candidate.fence), candidate.commit)
 
 
 def _landed(floor: Floor, repository: Repository, task: Task, candidate: Candidate) -> None:
@@ -259,34 +292,34 @@ def _send_back_conflicting(floor: Floor, mirror: Mirror, task: Task, conflict: C
     work = mirror.patch(task.base or "", task.head or "", _PATCH_BYTES).decode("utf-8", "replace")
     told = f"{conflict.text}\nThe work that conflicts, to be done again on the new base:\n{work}"
     fresh = {"base": None, "head": None, "checkpoint": None}
-    _send_back(
-        floor, task, Cause.CONFLICTED, ReasonCode.CONFLICT, f"conflicts with the target in {where}", told, **fresh
-    )
+    text = f"conflicts with the target in {where}"
+    _send_back(floor, task, Cause.CONFLICTED, text, _feedback("merge", 1, told), **fresh)
 
 
 def _send_back_unverified(floor: Floor, repository: Repository, task: Task, candidate: Candidate) -> None:
     """Back to the queue, to go on from the candidate that failed, with its log as feedback; bounded."""
     mirror = floor.mirror(repository)
+    mirror.ensure()
+    _bring(mirror, candidate)
     policy = policy_at(mirror, candidate.base)
     text = f"its merge with the target failed the verify command (exit code {candidate.exit_code})"
     if task.reworks >= policy.reworks:
         reason = Reason(code=ReasonCode.VERIFY_FAILED, text=f"{text}, after {task.reworks} reworks.")
-        told = task.model_copy(update={"feedback": _feedback("verify", candidate.exit_code, candidate.log)})
-        floor.write(task, Move(escalated(told, reason, floor.clock()), Cause.ESCALATED, (_DISPATCH_NOW,)))
+        failed = task.model_copy(update={"feedback": _feedback("verify", candidate.exit_code, candidate.log)})
+        floor.write(task, Move(escalated(failed, reason, floor.clock()), Cause.ESCALATED, (_DISPATCH_NOW,)))
         return
     onto = {"base": candidate.base, "head": candidate.commit, "checkpoint": candidate_ref(candidate.fence)}
-    _send_back(floor, task, Cause.VERIFY_FAILED, ReasonCode.VERIFY_FAILED, text, candidate.log, **onto)
+    told = _feedback("verify", candidate.exit_code, candidate.log)
+    _send_back(floor, task, Cause.VERIFY_FAILED, text, told, **onto)
 
 
-def _send_back(
-    floor: Floor, task: Task, cause: Cause, code: ReasonCode, text: str, told: str, **work: str | None
-) -> None:
-    step = "merge" if cause is Cause.CONFLICTED else "verify"
+def _send_back(floor: Floor, task: Task, cause: Cause, text: str, told: Feedback, **work: str | None) -> None:
+    code = ReasonCode.CONFLICT if cause is Cause.CONFLICTED else ReasonCode.VERIFY_FAILED
     after = task.moved(
         cause,
         State.QUEUED,
         **work,
-        feedback=_feedback(step, 1, told),
+        feedback=told,
         reason=Reason(code=code, text=f"{text}; it is reworked."),
         reworks=task.reworks + 1,
         round=0,
@@ -294,7 +327,7 @@ def _send_back(
         queued_at=floor.clock(),
         host=None,
     )
-    floor.write(task, Move(after, cause, (_DISPATCH_NOW,), step=step, text=text))
+    floor.write(task, Move(after, cause, (_DISPATCH_NOW,), step=told.step, text=text))
 
 
 def _feedback(step: str, exit_code: int | None, log: str) -> Feedback:
