@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from blueprints.model import Blueprint, Tier
 from orchestrator.courier import CONTROL_QUEUE, DISPATCH, MERGE
 from orchestrator.domain.review import Touched, inspect, tier_of
-from orchestrator.domain.rounds import Onward, after_step, broken, escalated, requeued
+from orchestrator.domain.rounds import PUBLISH, Onward, after_step, broken, escalated, requeued
 from orchestrator.domain.task import Cause, Change, Note, Reason, ReasonCode, State, StepRun, StepState, Task
 from orchestrator.errors import NotFoundError
 from orchestrator.services.floor import Move
@@ -38,10 +38,20 @@ def blueprint_of(floor: Floor, task: Task) -> Blueprint:
 
 
 def started(floor: Floor, task_id: str, fence: int, *, base: str, head: str, branch: str) -> Task | None:
-    """Note that the workspace stands, at which base and checkpoint."""
-    return _while_held(
-        floor, task_id, fence, lambda task: Move(task.noted(base=base, head=head, branch=branch), Note.STARTED)
-    )
+    """Note that the workspace stands, at which base and checkpoint.
+
+    A repeat, after steps of this attempt have run, moves nothing back: it gives the task as it stands.
+    """
+    task = held(floor, task_id, fence)
+    if task and any(run.attempt == task.attempt for run in task.steps):
+        return task
+
+    def decide(task: Task) -> Move | None:
+        if any(run.attempt == task.attempt for run in task.steps):
+            return None
+        return Move(task.noted(base=base, head=head, branch=branch), Note.STARTED)
+
+    return _while_held(floor, task_id, fence, decide)
 
 
 def step_started(floor: Floor, task_id: str, fence: int, round_number: int, step: Step) -> Task | None:
@@ -66,11 +76,13 @@ def step_started(floor: Floor, task_id: str, fence: int, round_number: int, step
 
 
 def step_ended(floor: Floor, task_id: str, fence: int, step: Step, end: StepEnd) -> tuple[Task | None, Onward]:
-    """Commit what follows from the end of a step; STOP where the attempt is over, or was not ours any more."""
+    """Commit what follows from the end of a step; STOP where the attempt is over, was not ours, or told us before."""
     onward = Onward.STOP
 
-    def decide(task: Task) -> Move:
+    def decide(task: Task) -> Move | None:
         nonlocal onward
+        if not any(run.name == step.name and run.state is StepState.RUNNING for run in task.steps):
+            return None
         course = after_step(task, blueprint_of(floor, task), step, end, floor.clock())
         onward = course.onward
         wakes = (DISPATCH_NOW,) if course.task.state is not State.RUNNING else ()
@@ -84,10 +96,11 @@ def inspected(floor: Floor, task_id: str, fence: int, touched: Sequence[Touched]
     """Hold a finished diff against the task's scope and limits; escalate what is refused.
 
     Returns:
-        Who must accept the change; None where it was refused, or the attempt was not ours any more.
+        Who must accept the change; None where it was refused, steps are still ahead, or the attempt was not ours any
+        more.
     """
     task = held(floor, task_id, fence)
-    if task is None:
+    if task is None or task.next_step != PUBLISH:
         return None
     reason = inspect(task, touched)
     if reason is None:
@@ -100,7 +113,9 @@ def published(floor: Floor, task_id: str, fence: int, change: Change) -> Task | 
     """Note that the branch was pushed and the change opened; an `auto` change is accepted at once."""
     now = floor.clock()
 
-    def decide(task: Task) -> Move:
+    def decide(task: Task) -> Move | None:
+        if task.next_step != PUBLISH:
+            return None
         waits = Reason(
             code=ReasonCode.AWAITING_APPROVAL,
             text=f"waits for a person: `shopfloor approve {task_id}` or `shopfloor reject {task_id}`.",
@@ -117,9 +132,18 @@ def published(floor: Floor, task_id: str, fence: int, change: Change) -> Task | 
         return Move(after, Cause.PUBLISHED, (DISPATCH_NOW,))
 
     task = _while_held(floor, task_id, fence, decide)
-    if task and change.tier is Tier.AUTO:
-        return floor.write(task, accepted(floor, task, who="tier auto"))
-    return task
+    return (accept_auto(floor, task_id) or task) if task else None
+
+
+def accept_auto(floor: Floor, task_id: str) -> Task | None:
+    """Put a change that needs nobody's word on the train; None where it is not in review, or waits for a person."""
+
+    def decide(task: Task) -> Move | None:
+        if task.state is not State.REVIEW or task.change is None or task.change.tier is not Tier.AUTO:
+            return None
+        return accepted(floor, task, who="tier auto")
+
+    return floor.change(task_id, decide)
 
 
 def accepted(floor: Floor, task: Task, *, who: str) -> Move:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from blueprints.model import Tier
 from orchestrator.courier import CONTROL_QUEUE, MERGE, VERIFY, VERIFY_QUEUE
 from orchestrator.domain.rounds import broken, escalated
 from orchestrator.domain.task import Cause, Reason, ReasonCode, State
 from orchestrator.errors import StaleError
-from orchestrator.services.attempt import accepted
+from orchestrator.services.attempt import accept_auto
 from orchestrator.services.dispatch import dispatch
 from orchestrator.services.floor import Move
 from orchestrator.store import Holder, Wake
@@ -33,7 +32,7 @@ def reconcile(floor: Floor) -> None:
     for task in floor.store.tasks([State.WAITING]):
         unblock(floor, task.id)
     for task in floor.store.tasks([State.REVIEW]):
-        _accept(floor, task.id)
+        accept_auto(floor, task.id)  # its host may have died between opening the change and accepting it
     floor.send(floor.store.due())
     dispatch(floor)
     merging = {task.repository for task in floor.store.tasks([State.MERGING])}
@@ -58,16 +57,6 @@ def unblock(floor: Floor, task_id: str) -> Task | None:
         return None
 
     return floor.change(task_id, decide)
-
-
-def _accept(floor: Floor, task_id: str) -> None:
-    """Accept an `auto` change whose host died between opening it and accepting it."""
-
-    def decide(task: Task) -> Move | None:
-        waits = task.state is State.REVIEW and task.change and task.change.tier is Tier.AUTO
-        return accepted(floor, task, who="tier auto") if waits else None
-
-    floor.change(task_id, decide)
 
 
 def _reap(floor: Floor, lease: Lease) -> None:
