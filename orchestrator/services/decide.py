@@ -50,6 +50,7 @@ def reject(floor: Floor, task_id: str, why: str, *, who: str) -> Task:
             reason=reason,
             round=task.round + 1,
             next_step=first,
+            host=None,
             queued_at=floor.clock(),
         )
         return Move(after, Cause.CHANGES_REQUESTED, (_DISPATCH_NOW,), who=who, text=why)
@@ -66,12 +67,16 @@ def retry(floor: Floor, task_id: str, *, who: str) -> Task:
 
     def decide(task: Task) -> Move:
         now = floor.clock()
-        fresh = {"base": None, "head": None, "checkpoint": None, "next_step": _first_step(floor, task)}
-        afresh = task.reason is not None and task.reason.code in _WORK_REFUSED
+        code = task.reason.code if task.reason else None
+        again: dict[str, str | None] = {}
+        if code in _WORK_REFUSED:
+            again = {"base": None, "head": None, "checkpoint": None, "next_step": _first_step(floor, task)}
+        if code is ReasonCode.REJECTED:  # it stopped behind its last step; the reviewer's words are for an agent
+            again = {"next_step": first_agent_step(floor, task)}
         after = task.moved(
             Cause.RETRIED,
             State.QUEUED,
-            **(fresh if afresh else {}),
+            **again,
             reason=None,
             round=0,
             reworks=0,
