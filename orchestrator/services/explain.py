@@ -72,6 +72,8 @@ def _train(floor: Floor, task: Task) -> Reason:
         return Reason(code=ReasonCode.VERIFYING, text=f"its candidate {candidate.commit[:12]} {on}.")
     order = [each for each in merge_order(floor.store.tasks([State.MERGING])) if each.repository == task.repository]
     ahead = [each.id for each in order[: [each.id for each in order].index(task.id)]] if task in order else []
+    if train.blocked and not ahead:
+        return train.blocked
     blocked = f" {train.blocked.text}" if train.blocked else ""
     text = f"is number {len(ahead) + 1} on the merge train, behind {', '.join(ahead)}.{blocked}" if ahead else ""
     return Reason(code=ReasonCode.MERGE_QUEUE, text=text or "is next on the merge train.")
