@@ -8,7 +8,7 @@ from orchestrator.courier import CONTROL_QUEUE, DISPATCH, MERGE, message_id
 from orchestrator.domain.halt import Halt, Reach
 from orchestrator.domain.rounds import PUBLISH
 from orchestrator.domain.task import Event, State
-from orchestrator.errors import NotFoundError
+from orchestrator.errors import InputError, NotFoundError
 from orchestrator.services.attempt import blueprint_of
 from orchestrator.store import Wake
 
@@ -26,8 +26,14 @@ def halt(floor: Floor, reach: Reach, name: str, *, why: str, who: str) -> Halt:
     whichever they see first.
 
     Raises:
-        NotFoundError: there is no such task.
+        InputError: a name is missing, or one was given for the fleet.
+        NotFoundError: there is no such task or repository.
     """
+    if (reach is Reach.FLEET) == bool(name):
+        raise InputError(
+            f"A halt of reach {reach} {'takes no name' if name else 'needs a name'}.",
+            "Name the repository, blueprint, host or task; nothing for the fleet.",
+        )
     if reach is Reach.TASK:
         floor.store.task(name)
     if reach is Reach.REPOSITORY:
