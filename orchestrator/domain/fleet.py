@@ -83,8 +83,9 @@ def choose(snapshot: Snapshot) -> Plan:
         if blocked:
             plan.reasons[task.id] = blocked
             since = task.queued_at or task.created_at
-            if blocked.code is ReasonCode.SCOPE_BUSY and snapshot.now - since >= RESERVE_AFTER:
-                reserved.append(wanted)
+            waited_long = blocked.code is ReasonCode.SCOPE_BUSY and snapshot.now - since >= RESERVE_AFTER
+            if waited_long and _able(task, _open_hosts(task, snapshot)):
+                reserved.append(wanted)  # never for a task that no host could take: it would only stand in the way
             continue
         host, why = _host_for(task, snapshot, free)
         if host is None:
@@ -132,10 +133,10 @@ def _host_for(task: Task, snapshot: Snapshot, free: Mapping[str, int]) -> tuple[
     """The least loaded host that may and can take the task; else why there is none."""
     if not snapshot.hosts:
         return None, Reason(code=ReasonCode.NO_HOST, text="no host is connected; start one with `shopfloor up`.")
-    open_hosts = [host for host in snapshot.hosts if not halt_of(snapshot.halts, task, host.name)]
+    open_hosts = _open_hosts(task, snapshot)
     if not open_hosts:
         return None, Reason(code=ReasonCode.HALT, text="every connected host is halted.")
-    able = [host for host in open_hosts if set(task.needs) <= set(host.capabilities)]
+    able = _able(task, open_hosts)
     if not able:
         needs = ", ".join(task.needs)
         return None, Reason(code=ReasonCode.NO_CAPABILITY, text=f"no connected host has all of what it needs: {needs}.")
@@ -147,3 +148,11 @@ def _host_for(task: Task, snapshot: Snapshot, free: Mapping[str, int]) -> tuple[
         )
     best = max(with_room, key=lambda host: (host.name != task.avoid_host, free[host.name], host.name))
     return best, Reason(code=ReasonCode.NEXT, text="")
+
+
+def _open_hosts(task: Task, snapshot: Snapshot) -> list[Host]:
+    return [host for host in snapshot.hosts if not halt_of(snapshot.halts, task, host.name)]
+
+
+def _able(task: Task, hosts: Sequence[Host]) -> list[Host]:
+    return [host for host in hosts if set(task.needs) <= set(host.capabilities)]
