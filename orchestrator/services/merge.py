@@ -140,11 +140,7 @@ def _move(floor: Floor, repository: Repository) -> bool:
             _forget(floor, repository, candidate)
         return True
     if halt_of(floor.store.halts(), task, None):
-        if candidate.verdict is Verdict.PASSED or _next_in_order(floor, repository) is None:
-            return False  # one that passed may be on the target already: that is seen when the halt is lifted
-        floor.store.commit_train(train.noted(None))
-        _forget(floor, repository, candidate)
-        return True
+        return _step_aside(floor, repository, train, candidate)
     match candidate.verdict:
         case Verdict.PENDING:
             _ask_again(floor, repository, train, candidate)
@@ -155,6 +151,15 @@ def _move(floor: Floor, repository: Repository) -> bool:
             _send_back_unverified(floor, repository, task, candidate)
             floor.store.commit_train(train.noted(None))
             return True
+
+
+def _step_aside(floor: Floor, repository: Repository, train: Train, candidate: Candidate) -> bool:
+    """Let another change go first while a halt keeps this one, and nothing lands of it."""
+    if candidate.verdict is Verdict.PASSED or _next_in_order(floor, repository) is None:
+        return False  # one that passed may be on the target already: that is seen when the halt is lifted
+    floor.store.commit_train(train.noted(None))
+    _forget(floor, repository, candidate)
+    return True
 
 
 def _stuck(floor: Floor, repository: Repository, error: GitError | InputError) -> None:
