@@ -11,6 +11,7 @@ from blueprints.model import Blueprint
 from orchestrator.desk import BlueprintView, HostView, Lock, TrainView
 from orchestrator.domain.halt import Halt
 from orchestrator.domain.repository import Repository
+from orchestrator.git import redacted
 from orchestrator.services.figures import Figures
 from orchestrator.views import view, views
 from orchestrator.web.access import Lead, Viewer  # noqa: TC001 - FastAPI reads the annotations
@@ -66,8 +67,9 @@ def fleet(desk: Viewer, window_hours: Annotated[float, Query(gt=0, le=_YEAR)] = 
 
 @router.get("/repositories", responses={200: {"model": list[Repository]}})
 def repositories(desk: Viewer) -> JSONResponse:
-    """List the fleet's repositories."""
-    return JSONResponse(views(desk.repositories()))
+    """List the fleet's repositories; a URL is shown without the credentials in it."""
+    shown = [each.model_copy(update={"url": redacted(each.url)}) for each in desk.repositories()]
+    return JSONResponse(views(shown))
 
 
 @router.get("/repositories/{repository_id}/blueprints", responses={200: {"model": list[BlueprintView]}})

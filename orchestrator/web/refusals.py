@@ -106,6 +106,7 @@ def _first_of(error: RequestValidationError) -> InputError:
         why = first.get("ctx", {}).get("error", "it cannot be parsed")
         return InputError(f"The body is no JSON: {why}.", "Send JSON, encoded as UTF-8.")
     place, *path = (str(part) for part in first["loc"])
-    where = ".".join(part for part in path if part not in {"task", "batch"}) or place
+    named = ".".join(part for part in path if part not in {"task", "batch"})
+    where = f"'{named}'" if named else f"The request's {place}"
     why = str(first.get("ctx", {}).get("error", first["msg"]))
-    return InputError(f"'{where}' cannot be used: {why}.", "Correct it; GET /openapi.json says what is expected.")
+    return InputError(f"{where} cannot be used: {why}.", "Correct it; GET /openapi.json says what is expected.")

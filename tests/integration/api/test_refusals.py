@@ -35,9 +35,9 @@ def client(floor: Floor, tmp_path_factory: pytest.TempPathFactory) -> Iterator[h
 
 
 BAD: dict[str, tuple[object, int, str]] = {
-    "no body": (None, 422, "'body'"),
-    "a list": ([], 422, "'body'"),
-    "a number": (5, 422, "'body'"),
+    "no body": (None, 422, "The request's body"),
+    "a list": ([], 422, "The request's body"),
+    "a number": (5, 422, "The request's body"),
     "no title": ({}, 422, "'title'"),
     "an unknown key": ({"title": "x", "titel": "y"}, 422, "'titel'"),
     "a type": ({"title": ["x"]}, 422, "'title'"),

@@ -106,6 +106,14 @@ def test_the_api_describes_itself(client_of: OpenClient) -> None:
     assert [way["operationId"] for way in ways if not way.get("description")] == []
 
 
+def test_a_repositorys_credentials_are_not_shown(client: httpx.Client, floor: Floor) -> None:
+    secret = Repository(id="web-1", name="web", url="https://bot:hunter2@git.example/web.git", target="main")
+    floor.store.add_repository(secret)
+    answer = client.get("/v1/repositories")
+    assert "hunter2" not in answer.text
+    assert answer.json()[0]["url"] == "https://***@git.example/web.git"
+
+
 def test_halting_without_a_body_halts_the_fleet(client: httpx.Client, floor: Floor) -> None:
     assert client.post("/v1/halt").json()["reach"] == "fleet"
     assert len(floor.store.halts()) == 1
