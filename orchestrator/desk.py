@@ -90,7 +90,7 @@ class Desk(Protocol):
         """Take in tasks, all or none."""
 
     def tasks(self, states: Sequence[State] = ()) -> list[Task]:
-        """Tasks in these states, or all."""
+        """Tasks in these states, or all, oldest first; `body` and `steps` may be left out (`task` has them)."""
 
     def task(self, task_id: str) -> Task:
         """One task."""
