@@ -55,8 +55,7 @@ class Board:
     lost: str = ""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        del console
-        yield frame(self, options.max_width, options.height)
+        yield frame(self, options.max_width, console.height if console.is_alt_screen else options.height)
 
 
 def frame(board: Board, width: int, height: int | None) -> Group:

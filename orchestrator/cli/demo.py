@@ -31,11 +31,10 @@ _LANDED, _ESCALATED = 5, 1
 @click.command(short_help="Show a fleet at work on a repository made for it.")
 @click.option("--agents", default=3, show_default=True, type=click.IntRange(1, 16), help="How many run at once.")
 def demo(agents: int) -> None:
-    r"""Start a fleet on a repository made for it, give it six tasks, show what comes of them, and stop it.
+    """Start a fleet on a repository made for it, give it six tasks, show what comes of them, and stop it.
 
     Everything lives in a temporary directory; nothing of yours is touched, and nothing is left running.
 
-    \b
     Example:
       shopfloor demo
     """

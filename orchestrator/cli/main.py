@@ -13,13 +13,16 @@ import sys
 import traceback
 from difflib import get_close_matches
 from importlib.util import find_spec
-from typing import Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import click
 
 from orchestrator.cli.text import clean, line
 from orchestrator.config import colourless
 from orchestrator.errors import InputError, ShopfloorError
+
+if TYPE_CHECKING:
+    from orchestrator.cli.desk import Access
 
 INTERRUPTED = 130
 """What a shell reports of a command that SIGINT ended."""
@@ -184,18 +187,19 @@ def main() -> NoReturn:
     sys.exit(run(sys.argv[1:]))
 
 
-def run(arguments: list[str]) -> int:
+def run(arguments: list[str], access: Access | None = None) -> int:
     """Run a command line.
 
     Args:
         arguments: What stands behind `shopfloor`.
+        access: The way to the fleet; None: the one that the environment or the checkout names.
 
     Returns:
         The exit code: 0 done, 1 it did not come about, 2 bad usage or input, 3 the fleet cannot be reached, 130
         interrupted, 141 the reader went away.
     """
     try:
-        result = cli.main(arguments, prog_name="shopfloor", standalone_mode=False)
+        result = cli.main(arguments, prog_name="shopfloor", standalone_mode=False, obj=access)
     except ShopfloorError as error:
         return complain(error)
     except click.Abort:

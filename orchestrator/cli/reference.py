@@ -30,9 +30,10 @@ A command speaks to the fleet of the checkout that it is given in. Another is na
 | 130 | interrupted by Ctrl-C |
 | 141 | the reader of its output went away, as in `shopfloor events \\| head` |
 
-An error is told on stderr: a sentence of what was wrong, and one of what to do about it. With `--json`, stdout holds one
-JSON document (with `-f`, one object a line) and nothing else; [its shapes](schemas/) are a contract. Colours are left
-out where `NO_COLOR` is set or stdout is no terminal. `SHOPFLOOR_DEBUG=1` shows where a fault of Shopfloor's own arose.
+An error is told on stderr: a sentence of what was wrong, and one of what to do about it. With `--json`, stdout holds
+one JSON document (with `-f`, one object a line) and nothing else; [its shapes](schemas/) are a contract. Colours are
+left out where `NO_COLOR` is set or stdout is no terminal. `SHOPFLOOR_DEBUG=1` shows where a fault of Shopfloor's own
+arose.
 
 A task's id may be written `T12`, `t12` or `12`.
 """
@@ -63,9 +64,8 @@ def _pages(command: click.Command, path: str) -> Iterator[str]:
     options = [param for param in command.get_params(context) if isinstance(param, click.Option) and not param.hidden]
     rows = [row for option in options if (row := option.get_help_record(context)) and "--help" not in row[0]]
     if rows:
-        yield "\n".join(
-            ["| option | |", "|---|---|", *(f"| `{_cell(name)}` | {_cell(text)} |" for name, text in rows), ""]
-        )
+        drawn = (f"| `{_cell(name)}` | {_cell(words)} |" for name, words in rows)
+        yield "\n".join(["| option | |", "|---|---|", *drawn, ""])
     if example:
         yield "\n".join(f"    {each.strip()}" for each in example.strip().splitlines()) + "\n"
     for name, each in command.commands.items() if isinstance(command, click.Group) else ():

@@ -60,7 +60,7 @@ def _nothing(states: Sequence[State], older: int) -> str:
     return 'There are no tasks yet. Submit one: shopfloor submit "TITLE"'
 
 
-def task_table(listed: Sequence[Task], now: datetime, width: int) -> Table:
+def task_table(listed: Sequence[Task], now: datetime, width: int = _ROOMY) -> Table:
     """Tasks as a table, a line each; where it is narrow, titles get the room of the blueprints."""
     from orchestrator.cli.render import state_text, table, text  # noqa: PLC0415 - as above
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from blueprints.catalog import Catalog
+from blueprints.model import StepKind, Tier
 from orchestrator.bootstrap import utc_now
 from orchestrator.desks.direct import DirectDesk
 from orchestrator.domain.task import (
@@ -17,6 +19,7 @@ from orchestrator.domain.task import (
     ReasonCode,
     State,
     StepRun,
+    StepState,
     Task,
 )
 from orchestrator.domain.train import Candidate
@@ -42,6 +45,7 @@ def busy_floor(path: Path) -> Floor:
     store.remove_host("h1")
     store.beat(make_host(HOST, 4, capabilities=("node22",), started_at=now, seen_at=now), [], 60)
     store.next_ids(8)
+    store.keep_blueprint("d1", Catalog.builtin().get("codemod").model_dump_json())
     _merged(store, now)
     _escalated(store, now)
     _running(store, now)
@@ -77,7 +81,7 @@ def _placed(store: Store, now: datetime, number: int, title: str, **changes: obj
     return store.task(task.id)
 
 
-def _changed(task: Task, now: datetime, tier: str) -> dict[str, object]:
+def _changed(task: Task, now: datetime, tier: Tier) -> dict[str, object]:
     change = Change(id=task.id, url=f"file:///srv/web.git#{task.id}", state="open", tier=tier)
     return {"change": change, "change_opened_at": now - timedelta(minutes=4)}
 
@@ -85,7 +89,7 @@ def _changed(task: Task, now: datetime, tier: str) -> dict[str, object]:
 def _merged(store: Store, now: datetime) -> None:
     task = _placed(store, now, 1, "Pin the versions of the linters", round=1)
     for cause, state in WAY_HOME:
-        more: dict[str, object] = _changed(task, now, "auto") if state is State.REVIEW else {}
+        more: dict[str, object] = _changed(task, now, Tier.AUTO) if state is State.REVIEW else {}
         if state is State.MERGED:
             more = {"merged_as": "9f2c1ab04d" * 4, "ended_at": now - timedelta(minutes=2)}
         task = advance(store, task, cause, state, **more)
@@ -104,17 +108,23 @@ def _running(store: Store, now: datetime) -> None:
     first = _placed(store, now, 3, "Rename Client.fetch to Client.get everywhere", body="Keep the old name.\n\nThanks.")
     edit = StepRun(
         name="edit",
-        kind="agent",
+        kind=StepKind.AGENT,
         round=1,
         attempt=1,
         host=HOST,
-        state="passed",
+        state=StepState.PASSED,
         exit_code=0,
         started_at=now - timedelta(minutes=4),
         ended_at=now - timedelta(minutes=1),
     )
     test = edit.model_copy(
-        update={"name": "test", "kind": "run", "state": "running", "exit_code": None, "ended_at": None}
+        update={
+            "name": "test",
+            "kind": StepKind.RUN,
+            "state": StepState.RUNNING,
+            "exit_code": None,
+            "ended_at": None,
+        }
     )
     store.commit(
         noted(
@@ -149,9 +159,9 @@ def _running(store: Store, now: datetime) -> None:
 
 def _landing(store: Store, now: datetime) -> None:
     reviewed = _placed(store, now, 5, "Drop support for Python 3.10", round=1)
-    advance(store, reviewed, Cause.PUBLISHED, State.REVIEW, **_changed(reviewed, now, "human"))
+    advance(store, reviewed, Cause.PUBLISHED, State.REVIEW, **_changed(reviewed, now, Tier.HUMAN))
     merging = _placed(store, now, 6, "Log requests as JSON", round=1)
-    merging = advance(store, merging, Cause.PUBLISHED, State.REVIEW, **_changed(merging, now, "auto"))
+    merging = advance(store, merging, Cause.PUBLISHED, State.REVIEW, **_changed(merging, now, Tier.AUTO))
     advance(store, merging, Cause.APPROVED, State.MERGING, merging_at=now - timedelta(minutes=1))
     train = store.train(store.repository(REPOSITORY))
     candidate = Candidate(
