@@ -160,6 +160,14 @@ class Mirror(Commits):
         answer = Git(directory, as_user=True).ask("rev-parse", "--verify", "--quiet", f"{ref}^0")
         return answer.out.decode().strip() if answer.code == 0 else None
 
+    def under(self, prefix: str) -> dict[str, str]:
+        """List the refs of the repository whose names begin with a prefix that ends in `/`, and where they are.
+
+        Raises:
+            GitError: The repository cannot be reached.
+        """
+        return self._listed(f"{prefix}*")
+
     def push(self, ref: str, commit: str, expected: str | None) -> bool:
         """Move a ref of the repository to a commit, if it is where it is expected to be.
 

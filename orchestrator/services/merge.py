@@ -44,8 +44,8 @@ def candidate_ref(fence: int) -> str:
     return f"refs/shopfloor/candidates/{fence}"
 
 
-def checkpoint_ref(task_id: str, fence: int) -> str:
-    """Where an attempt keeps its last checkpoint."""
+def checkpoint_ref(task_id: str, fence: int | str) -> str:
+    """Where an attempt keeps its last checkpoint; with no fence (""), what all attempts of a task begin with."""
     return f"refs/shopfloor/checkpoints/{task_id}/{fence}"
 
 
@@ -135,9 +135,11 @@ def _move(floor: Floor, repository: Repository) -> bool:
         return _build(floor, repository, train)
     task = floor.store.task(candidate.task)
     if task.state is not State.MERGING or task.head != candidate.head:
-        floor.store.commit_train(train.noted(None))
-        if task.checkpoint != candidate_ref(candidate.fence):  # else it was sent back, and goes on from there
+        if task.state is State.MERGED:  # whoever landed it did not get to this
+            _tidy(floor, repository, task, candidate)
+        else:
             _forget(floor, repository, candidate)
+        floor.store.commit_train(train.noted(None))
         return True
     if halt_of(floor.store.halts(), task, None):
         return _step_aside(floor, repository, train, candidate)
@@ -149,6 +151,7 @@ def _move(floor: Floor, repository: Repository) -> bool:
             return _land(floor, repository, train, task, candidate)
         case Verdict.FAILED:
             _send_back_unverified(floor, repository, task, candidate)
+            _forget(floor, repository, candidate)
             floor.store.commit_train(train.noted(None))
             return True
 
@@ -247,8 +250,8 @@ def _land(floor: Floor, repository: Repository, train: Train, task: Task, candid
     match outcome:
         case Landed():
             _landed(floor, repository, task, candidate)
-            floor.store.commit_train(train.noted(None))
             _tidy(floor, repository, task, candidate)
+            floor.store.commit_train(train.noted(None))
             return True
         case Moved():
             text = f"{repository.target} moved while {task.id} was verified; it is verified again on the new tip."
@@ -313,7 +316,9 @@ def _send_back_unverified(floor: Floor, repository: Repository, task: Task, cand
         failed = task.model_copy(update={"feedback": _feedback("verify", candidate.exit_code, candidate.log)})
         floor.write(task, Move(escalated(failed, reason, floor.clock()), Cause.ESCALATED, (_DISPATCH_NOW,)))
         return
-    onto = {"base": candidate.base, "head": candidate.commit, "checkpoint": candidate_ref(candidate.fence)}
+    kept = checkpoint_ref(task.id, candidate.fence)
+    mirror.push(kept, candidate.commit, None)
+    onto = {"base": candidate.base, "head": candidate.commit, "checkpoint": kept}
     told = _feedback("verify", candidate.exit_code, candidate.log)
     _send_back(floor, task, Cause.VERIFY_FAILED, text, told, **onto)
 
@@ -363,7 +368,10 @@ def _tidy(floor: Floor, repository: Repository, task: Task, candidate: Candidate
         if task.change and task.branch and task.published_head:
             change = Change(task.change.id, task.change.url, task.branch)
             floor.forge(repository).close_change(mirror, change, task.published_head)
-        if task.checkpoint and task.head:
+        if task.attempt > 1:  # each attempt has left a checkpoint of its own
+            for ref, commit in mirror.under(checkpoint_ref(task.id, "")).items():
+                mirror.delete(ref, commit)
+        elif task.checkpoint and task.head:
             mirror.delete(task.checkpoint, task.head)
     except ShopfloorError as error:
         _log.warning("task %s landed; its refs could not be tidied: %s", task.id, error)
