@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import inspect
 import re
+from typing import TYPE_CHECKING
 
-from orchestrator.domain.halt import Reach
+import pytest
+
+from orchestrator.desk import HostView, Lock, TrainView
+from orchestrator.domain.halt import Halt, Reach
 from orchestrator.domain.task import (
     TRANSITIONS,
     Cause,
@@ -17,9 +21,14 @@ from orchestrator.domain.task import (
     holds_slot,
 )
 from orchestrator.services import halt
+from orchestrator.services.explain import Explanation
+from orchestrator.services.figures import Figures
 from orchestrator.stores.redis.keys import LAYOUT, Keys
 from orchestrator.stores.redis.tasks import EVENTS_KEPT, OUTBOX_GRACE
 from tests.unit.docs.pages import ROOT, coded, page, rows
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 SPEC = "SPEC.md"
 
@@ -63,6 +72,23 @@ def test_event_fields_are_those_of_the_code_in_their_order() -> None:
 
 def test_fields_of_a_task_are_those_of_the_code() -> None:
     assert _first("A task") == list(Task.model_fields)
+
+
+@pytest.mark.parametrize(
+    ("command", "model"),
+    [
+        ("explain ID", Explanation),
+        ("locks", Lock),
+        ("hosts", HostView),
+        ("train", TrainView),
+        ("halt", Halt),
+        ("fleet", Figures),
+    ],
+)
+def test_fields_of_other_values_are_those_of_the_code(command: str, model: type[BaseModel]) -> None:
+    fields = {coded(row[0]): row[2] for row in rows(SPEC, "Other values")}[command]
+    named = re.findall(r"`(\w+)`", re.sub(r"\([^)]*\)", "", fields.split(";")[0]))
+    assert named == list(model.model_fields)
 
 
 def test_reaches_of_halts_are_those_of_the_code() -> None:
