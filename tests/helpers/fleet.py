@@ -29,7 +29,7 @@ T = TypeVar("T")
 PATIENCE = 60.0  # seconds; a deadline that only a broken fleet meets
 _STOP_SECONDS = 20.0
 _LOOK_SECONDS = 0.25
-_PARTED = ("--without-gossip", "--without-mingle", "--without-heartbeat")
+_PARTED = ("--without-gossip", "--without-mingle", "--without-heartbeat", "--task-events")
 
 
 class Worker:
@@ -112,7 +112,7 @@ class Worker:
         for child in pool:
             child.kill()
         self._child.wait()
-        psutil.wait_procs(pool, PATIENCE)
+        eventually(lambda: not any(alive(child.pid) for child in pool), f"the pool of {self.name} is dead")
         self._child = None
 
     def _ended(self) -> bool:
@@ -153,6 +153,7 @@ class Fleet:
         self.environment = here
         self.control = self._worker("control", "control", 2, {**told, "SHOPFLOOR_STATE": str(directory / "control")})
         self.host = self._worker("host", f"host.{self.HOST},verify", slots + 1, here)
+        self._told = told
         schedule = str(directory / "beat.schedule")
         self.beat = Worker("beat", directory, ("beat", "--schedule", schedule, "--pidfile", ""), told)
         self.floor: Floor = open_floor(settings({**told, "SHOPFLOOR_STATE": str(directory / "client")}))
@@ -176,6 +177,12 @@ class Fleet:
         self.control.await_ready()
         self.host.await_ready()
         eventually(self.floor.store.hosts, "a listed host", PATIENCE)
+
+    def another_host(self, name: str, slots: int = 1) -> Worker:
+        """Make one more host, with a state directory of its own; whoever starts it also stops it."""
+        state = str(self.directory / name)
+        told = {**self._told, "SHOPFLOOR_HOST": name, "SHOPFLOOR_SLOTS": str(slots), "SHOPFLOOR_STATE": state}
+        return self._worker(name, f"host.{name},verify", slots + 1, told)
 
     def kill(self) -> None:
         """End all of it at once, whatever it is at; what its agents started dies with it."""
