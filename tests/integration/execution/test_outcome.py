@@ -25,6 +25,7 @@ def test_a_death_by_signal_is_told_from_an_exit_code(bench: Bench, number: signa
     execution = bench.run("sh", "-c", f"kill -{number.value} $$")
     assert (execution.ending, execution.exit_code, execution.signal) == (Ending.exited, None, number)
 
+
 LIBC_SIGNALS = 0b11 << 31
 """Signals 32 and 33, which the C library keeps for itself: no program can set them, whatever it inherited."""
 
