@@ -55,7 +55,7 @@ def open_access(checkout: Path) -> Access:
                 "Ask for a token of the fleet (`shopfloor token add NAME`), and set SHOPFLOOR_TOKEN to it.",
             )
         remote = RemoteDesk(said.api_url, said.token)
-        return Access(remote, checkout)
+        return Access(remote, checkout, close=remote.close)
     return _direct(said if said.redis_url and said.state else _local(checkout, said), checkout)
 
 

@@ -81,11 +81,11 @@ def event_line(event: Event) -> str:
     """An event as a line for a person, in local time."""
     from orchestrator.cli.render import STATE_STYLES  # noqa: PLC0415 - as above
 
-    style = STATE_STYLES.get(event.target or "", "")
-    colour = style if style != "bright_black" else "bright_black"
+    colour = STATE_STYLES.get(event.target or "")
     when = click.style(f"{event.at.astimezone():%m-%d %H:%M:%S}", dim=True)
-    what = click.style(f"{event.type:<18}", fg=colour or None)
-    return f"{when}  {event.task or '-':<6} {what} {event_detail(event)}".rstrip()
+    detail = event_detail(event)
+    what = click.style(f"{event.type:<18}" if detail else event.type, fg=colour)
+    return f"{when}  {event.task or '-':<6} {what} {detail}".rstrip()
 
 
 def event_detail(event: Event) -> str:
@@ -103,4 +103,4 @@ def event_detail(event: Event) -> str:
     if event.who:
         parts.append(f"by {event.who}")
     words = event.text or (event.reason.text if event.reason else "")
-    return line("  ".join([*parts, words]))
+    return line(" · ".join(each for each in (*parts, words) if each))

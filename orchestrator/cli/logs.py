@@ -40,4 +40,5 @@ def logs(desk: Desk, *, task_id: str, follow: bool, step: str | None) -> None:
     printer.end()
     if not seen:
         what = f"Step {step} of {task_id}" if step else task_id
-        click.echo(f"{what} has written nothing yet; the task is {task.state}.", err=True)
+        yet = "" if task.ended_at else " yet"
+        click.echo(f"{what} has written nothing{yet}; the task is {task.state}.", err=True)
