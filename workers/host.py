@@ -95,18 +95,32 @@ class HostState:
             raise SetupError("SHOPFLOOR_STATE is not set.", "Start workers with `shopfloor up`, or set it.")
         return cls(settings.state)
 
+    def admit(self, underway: Underway) -> bool:
+        """Note that this process begins an attempt; False where it is noted already: its message came twice."""
+        path = self._note_of(underway.lease)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = _part_of(path)
+        part.write_text(_by_this_process(underway), "utf-8")
+        try:
+            os.link(part, path)
+        except FileExistsError:
+            return False
+        finally:
+            part.unlink()
+        return True
+
     def begin(self, underway: Underway) -> None:
         """Note that this process carries out a step of the attempt."""
-        here = psutil.Process(os.getpid())
-        self._note(replace(underway, pid=here.pid, born=here.create_time(), since=machine_seconds()))
+        _write(self._note_of(underway.lease), _by_this_process(underway))
 
     def pause(self, underway: Underway) -> None:
         """Note that the attempt is between two steps."""
-        self._note(replace(underway, pid=None, born=None, since=machine_seconds()))
+        idle = replace(underway, pid=None, born=None, since=machine_seconds())
+        _write(self._note_of(underway.lease), json.dumps(asdict(idle)))
 
     def forget(self, lease: Lease) -> None:
         """Note that the attempt is over."""
-        (self._attempts / f"{lease.name}.json").unlink(missing_ok=True)
+        self._note_of(lease).unlink(missing_ok=True)
 
     def underway(self) -> list[Underway]:
         """Every attempt on this host."""
@@ -147,8 +161,13 @@ class HostState:
             return Stop("lost", "this host could not renew its leases in time")
         return None
 
-    def _note(self, underway: Underway) -> None:
-        _write(self._attempts / f"{underway.lease.name}.json", json.dumps(asdict(underway)))
+    def _note_of(self, lease: Lease) -> Path:
+        return self._attempts / f"{lease.name}.json"
+
+
+def _by_this_process(underway: Underway) -> str:
+    here = psutil.Process(os.getpid())
+    return json.dumps(asdict(replace(underway, pid=here.pid, born=here.create_time(), since=machine_seconds())))
 
 
 def machine_seconds() -> float:
@@ -159,6 +178,10 @@ def machine_seconds() -> float:
 def _write(path: Path, text: str) -> None:
     """Replace a file as a whole, so that no reader sees half of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}.{time.monotonic_ns()}")
+    part = _part_of(path)
     part.write_text(text, "utf-8")
     part.replace(path)
+
+
+def _part_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.{os.getpid()}.{time.monotonic_ns()}")

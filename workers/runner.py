@@ -77,8 +77,9 @@ class Runner:
         if halt:
             attempt.halted(self._floor, task_id, fence, halt.sentence())
             return Ahead(Onward.STOP)
+        if not self._state.admit(_underway(task)):
+            return Ahead(Onward.STOP)  # this message came twice: whatever goes on is left alone
         with self._watched(task, over=False):
-            self._state.begin(_underway(task))
             mirror = self._mirror(task)
             mirror.ensure()
             base, head = self._start_of(task, mirror)

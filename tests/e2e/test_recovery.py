@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
+from orchestrator.courier import PREPARE, host_queue
 from orchestrator.domain.task import Cause, Note, State
+from orchestrator.store import Wake
 from tests.helpers.fleet import alive
 from tests.helpers.repositories import git, refs
 from tests.helpers.waiting import eventually
@@ -93,6 +95,43 @@ def test_a_task_of_a_host_that_never_comes_back_is_taken_from_it(own_fleet: Flee
     project.tell("go")
     own_fleet.mend()
     _assert_landed_once(own_fleet, project, task.id)
+
+
+def test_another_host_goes_on_from_the_checkpoint_of_a_lost_one(own_fleet: Fleet, own_project: MakeProject) -> None:
+    project = _planned(own_project)
+    task = project.submit(_works_until_told(project))
+    _pid(project)
+    own_fleet.host.kill()
+    project.tell("go")
+    other = own_fleet.another_host("bench-2")
+    other.start()
+    try:
+        _assert_landed_once(own_fleet, project, task.id)
+    finally:
+        other.kill()
+    runs = own_fleet.floor.store.task(task.id).steps
+    assert [(run.name, run.host) for run in runs if run.state == "passed"] == [
+        ("plan", own_fleet.HOST),
+        ("edit", "bench-2"),
+        ("test", "bench-2"),
+    ]
+
+
+def test_a_message_that_comes_twice_changes_nothing(own_fleet: Fleet, own_project: MakeProject) -> None:
+    project = _planned(own_project)
+    task = project.submit(_works_until_told(project))
+    agent = _pid(project)
+    fence = own_fleet.floor.store.task(task.id).fence or 0
+    wake = Wake(PREPARE, (task.id, fence), host_queue(own_fleet.HOST))
+    for _ in range(3):
+        own_fleet.floor.courier.send(wake)
+    done = f"Task shopfloor.prepare[{task.id}.f{fence}.r0.prepare] succeeded"
+    eventually(lambda: own_fleet.host.log.count(done) == 3, "all three were taken and left alone", 30)
+    assert alive(agent)
+    project.tell("go")
+    _assert_landed_once(own_fleet, project, task.id)
+    assert len(project.told("pid")) == 1
+    assert project.read("a.txt") == "x"
 
 
 def test_a_host_that_shuts_down_gives_its_tasks_back_at_once(own_fleet: Fleet, own_project: MakeProject) -> None:
