@@ -17,12 +17,29 @@ call; there the command's process group is killed, and what left the group escap
 
 from __future__ import annotations
 
-import ctypes
 import os
 import resource
 import select
-import signal
 import sys
+
+# The C halves of `signal` and `ctypes`: what these wrap around them (enum, struct) would double the time that this
+# takes to start, which is paid once for every command.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import ctypes
+    import signal
+    from typing import Any
+
+    _ctypes: Any
+else:
+    try:
+        import _ctypes
+        import _signal as signal
+    except ImportError:  # another Python than CPython
+        import ctypes
+        import signal
+
+        _ctypes = None
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
@@ -42,8 +59,12 @@ _IGNORED = (
 
 
 def _prctl(option: int, value: int) -> None:
-    if sys.platform == "linux":
+    if sys.platform != "linux":
+        return
+    if _ctypes is None:
         ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
+    else:
+        _ctypes.call_function(_ctypes.dlsym(_ctypes.dlopen(None, 0), "prctl"), (option, value, 0, 0, 0))
 
 
 def adopt_orphans(*, adopt: bool) -> None:
