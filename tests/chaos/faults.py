@@ -16,12 +16,11 @@ from orchestrator.services.halt import halt, resume
 from tests.chaos.evidence import lines
 from tests.chaos.ground import push_from_outside
 from tests.chaos.record import Span
+from tests.chaos.site import kill, pool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from random import Random
-
-    import psutil
 
     from tests.chaos.ground import Ground
     from tests.chaos.record import Record
@@ -110,15 +109,15 @@ class Faults:
 
     def _pool(self) -> Detail | None:
         station = self._station()
-        pool: list[psutil.Process] = station.worker.pool()
-        if not pool:
+        children = pool(station.worker)
+        if not children:
             return None
-        self._random.choice(pool).kill()
+        self._random.choice(children).kill()
         return {"host": station.name}
 
     def _worker(self) -> Detail:
         station = self._station()
-        station.worker.kill()
+        kill(station.worker)
         return self._back(station)
 
     def _host(self) -> Detail:
@@ -141,7 +140,7 @@ class Faults:
 
     def _restart(self, name: str) -> Detail:
         worker = self._site.control if name == "control" else self._site.beat
-        worker.kill()
+        kill(worker)
         time.sleep(self._seconds(0.0, 0.5))
         worker.start()
         return {}

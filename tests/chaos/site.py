@@ -75,13 +75,33 @@ class Station:
         for each in {*processes, *self.processes()}:
             with suppress(psutil.NoSuchProcess):
                 each.kill()
-        self.worker.kill()
+        kill(self.worker)
 
     def send(self, number: signal.Signals) -> None:
         """Send all of it a signal."""
         for each in self.processes():
             with suppress(ProcessLookupError):
                 os.kill(each.pid, number)
+
+
+def pool(worker: Worker) -> list[psutil.Process]:
+    """The processes of a worker that carry out its messages; those that are just dying are left out."""
+    found = []
+    with suppress(psutil.NoSuchProcess):
+        for child in psutil.Process(worker.pid).children():
+            with suppress(psutil.NoSuchProcess):
+                found += [child] if any("celery" in word for word in child.cmdline()) else []
+    return found
+
+
+def kill(worker: Worker) -> None:
+    """Kill a worker and its pool; what they started has to notice by itself."""
+    if worker.is_running():
+        for each in (psutil.Process(worker.pid), *pool(worker)):
+            with suppress(psutil.NoSuchProcess):
+                each.kill()
+        eventually(lambda: not worker.is_running(), f"{worker.name} is dead")
+    worker.kill()
 
 
 class Site:
@@ -137,7 +157,7 @@ class Site:
             station.send(signal.SIGCONT)
         for worker in self.workers():
             if not worker.is_running():
-                worker.kill()
+                kill(worker)
                 worker.start()
 
     def commands(self) -> list[int]:
@@ -161,6 +181,6 @@ class Site:
             station.send(signal.SIGCONT)
             station.crash()
             station.link.stop()
-        self.control.kill()
-        self.beat.kill()
+        kill(self.control)
+        kill(self.beat)
         self.server.kill()
