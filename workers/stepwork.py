@@ -161,7 +161,7 @@ class StepWork:
     def _should_stop(self) -> str | None:
         stop = self._state.stop_for(self._lease)
         if stop:
-            self._stopped = (How.HALTED, stop.why)
+            self._stopped = (How.HALTED if stop.kind == "halted" else How.BROKEN, stop.why)
         elif self._agent and time.monotonic() - self._asked > _USAGE_EVERY:
             self._asked = time.monotonic()
             used = self._agent.read_usage(self._scratch).total
