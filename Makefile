@@ -55,7 +55,7 @@ fmt: $(VENV)/.tools ## Format and sort the code
 	@$(BIN)/ruff format .
 
 docs: $(VENV)/.tools ## Write the documents that are generated from the code
-	@$(BIN)/python -m orchestrator.cli.reference
+	@$(BIN)/python -m orchestrator.cli.reference > docs/cli.md
 	@$(BIN)/python -m orchestrator.schemas
 
 clean: ## Delete what the other targets made

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import sys
 import time
 from datetime import timedelta
@@ -128,7 +129,7 @@ def _write_svg(board: Board, file: Path, width: int) -> None:
         record=True, width=width, file=io.StringIO(), force_terminal=True, color_system="truecolor", highlight=False
     )
     console.print(board)
-    picture = console.export_svg(title="shopfloor watch", unique_id="shopfloor-watch")
+    picture = _plain_fonts(console.export_svg(title="shopfloor watch", unique_id="shopfloor-watch"))
     try:
         file.write_text(picture, encoding="utf-8")
     except OSError as error:
@@ -137,3 +138,9 @@ def _write_svg(board: Board, file: Path, width: int) -> None:
             f"{file} cannot be written: {reason}.", "Name a file in a directory that you may write."
         ) from error
     click.echo(f"Wrote {file}.", err=True)
+
+
+def _plain_fonts(picture: str) -> str:
+    """The picture in a font of the reader's: the one that Rich names would be fetched from a server."""
+    without = re.sub(r"@font-face\s*{.*?}\s*", "", picture, flags=re.DOTALL)
+    return without.replace("Fira Code,", "Menlo, Consolas, 'DejaVu Sans Mono',")
