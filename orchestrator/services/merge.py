@@ -357,7 +357,9 @@ def _event(
 
 
 def _forget(floor: Floor, repository: Repository, candidate: Candidate) -> None:
-    floor.mirror(repository).delete(candidate_ref(candidate.fence), candidate.commit)
+    mirror = floor.mirror(repository)
+    mirror.ensure()
+    mirror.delete(candidate_ref(candidate.fence), candidate.commit)
 
 
 def _tidy(floor: Floor, repository: Repository, task: Task, candidate: Candidate) -> None:

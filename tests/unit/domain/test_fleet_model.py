@@ -71,7 +71,7 @@ def can(task: Task, host: Host, halts: list[Halt]) -> bool:
     return set(task.needs) <= set(host.capabilities) and not any(halt.stops(task, host.name) for halt in halts)
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(snapshots())
 def test_placements_never_meet_never_exceed_the_slots_and_never_go_where_they_may_not(snapshot: Snapshot) -> None:
     plan = choose(snapshot)
@@ -86,7 +86,7 @@ def test_placements_never_meet_never_exceed_the_slots_and_never_go_where_they_ma
     assert set(plan.reasons) == {task.id for task in snapshot.queued}
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(snapshots())
 def test_a_task_is_left_only_for_a_cause_that_holds(snapshot: Snapshot) -> None:
     plan = choose(snapshot)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise, permutations, product
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.domain.task import (
@@ -102,6 +102,7 @@ def test_a_meter_has_never_less_than_nothing_left() -> None:
     assert (meter.left, meter.used(7).left, meter.used(7).spent) == (6, 0, 11)
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(min_value=0, max_value=1e6), max_size=20), st.floats(min_value=0.001, max_value=1e6))
 def test_a_renewed_meter_has_its_whole_allowance_again(amounts: list[float], allowance: float) -> None:
     meter = Meter.of(allowance)
@@ -129,6 +130,7 @@ def test_dependencies_that_lead_out_are_no_circle() -> None:
     assert find_cycle({}) is None
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from("abcd"), st.lists(st.sampled_from("abcdx"), max_size=4).map(tuple)))
 def test_a_circle_is_found_exactly_where_no_order_satisfies_all(edges: dict[str, tuple[str, ...]]) -> None:
     orders = permutations(edges)

@@ -1,0 +1,1 @@
+"""What the fleet does: the services, over the store in memory, a courier that remembers, and a clock that is moved."""
