@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import logging
+from functools import cached_property
 from typing import TYPE_CHECKING
-
-from celery import Celery
-from kombu.exceptions import OperationalError
 
 from orchestrator.courier import PREPARE, message_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from celery import Celery
 
     from orchestrator.store import Wake
 
@@ -40,16 +40,25 @@ class CeleryCourier:
     """
 
     def __init__(self, url: str) -> None:
-        self._app = Celery("shopfloor", broker=url, set_as_current=False)
-        self._app.conf.update(
+        self._url = url
+
+    @cached_property
+    def _app(self) -> Celery:
+        from celery import Celery  # noqa: PLC0415 - a fifth of a second, which commands that send nothing do not pay
+
+        app = Celery("shopfloor", broker=self._url, set_as_current=False)
+        app.conf.update(
             broker_transport_options=TRANSPORT,
             task_ignore_result=True,
             task_publish_retry_policy=_RETRY,
             broker_connection_timeout=4,
         )
+        return app
 
     def send(self, wake: Wake) -> bool:
         """See `Courier.send`."""
+        from kombu.exceptions import OperationalError  # noqa: PLC0415 - as above
+
         ident = None
         if wake.name == PREPARE:
             task_id, fence = wake.args
@@ -63,13 +72,11 @@ class CeleryCourier:
 
     def revoke(self, message_ids: Sequence[str]) -> None:
         """See `Courier.revoke`; a broker that cannot be reached loses nothing: the halt is durable in the store."""
+        from kombu.exceptions import OperationalError  # noqa: PLC0415 - as above
+
         if not message_ids:
             return
         try:
             self._app.control.revoke(list(message_ids))
         except (OperationalError, OSError) as error:
             _log.warning("the revoke broadcast was not sent: %s", error)
-
-    def close(self) -> None:
-        """Give back the connections."""
-        self._app.close()
