@@ -5,9 +5,12 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check
 JOBS   ?= 2
+TASKS  ?= 300
+HOSTS  ?= 3
+SEED   ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types arrows bench fmt docs clean
+.PHONY: help demo test check lint types arrows bench chaos fmt docs clean
 
 help: ## Show what can be made
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -49,6 +52,9 @@ arrows: $(VENV)/.tools
 bench: $(VENV)/.tools ## Measure the cost of a landed task and of a claim, as ratios against a bare Celery chain
 	@$(BIN)/python -m tests.bench.overhead
 	@$(BIN)/python -m tests.bench.claim
+
+chaos: $(VENV)/.tools ## Break a fleet while it works, by a seed, and check what it left (TASKS, HOSTS, SEED)
+	@$(BIN)/python -m tests.chaos --tasks $(TASKS) --hosts $(HOSTS) --seed $(SEED) --minutes 30
 
 fmt: $(VENV)/.tools ## Format and sort the code
 	@$(BIN)/ruff check --fix --quiet . || true
