@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from orchestrator.domain.task import Note, ReasonCode, State
+from orchestrator.services.decide import cancel
 from tests.helpers.repositories import git
 
 if TYPE_CHECKING:
@@ -107,6 +108,29 @@ def test_a_task_waits_until_its_dependency_has_landed_and_works_on_its_commit(ma
     before = project.landed(first)
     git(project.path, "merge-base", "--is-ancestor", str(before.merged_as), str(landed.base))
     assert project.read("second.txt") == "first"
+
+
+def test_a_task_whose_dependency_is_cancelled_is_a_persons(make_project: MakeProject, fleet: Fleet) -> None:
+    project = make_project()
+    first = project.submit("sleep 600")
+    second = project.submit("echo x > a.txt", depends_on=(first.id,))
+    cancel(fleet.floor, first.id, who="ann")
+    escalated = project.escalated(second)
+    assert escalated.reason
+    assert escalated.reason.code is ReasonCode.DEPENDENCY_CANCELLED
+
+
+def test_a_second_agent_that_has_nothing_to_add_in_a_later_round_is_no_lack_of_progress(
+    make_project: MakeProject,
+) -> None:
+    steps = [
+        {"name": "edit", "agent": {"name": "obey", "prompt": "{{ task.body }}"}},
+        {"name": "document", "agent": {"name": "obey", "prompt": "echo documented > doc.md"}},
+        {"name": "test", "run": _NO_BAD, "gate": True, "on_fail": "edit"},
+    ]
+    project = make_project(blueprint={"steps": steps})
+    task = project.land("[ -e a.txt ] && echo good > a.txt || echo bad > a.txt")
+    assert task.round == 2
 
 
 def test_the_log_of_a_step_is_streamed_while_it_runs(make_project: MakeProject, fleet: Fleet) -> None:

@@ -6,11 +6,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from orchestrator.domain.task import Cause, Note, ReasonCode
+from orchestrator.domain.halt import Reach
+from orchestrator.domain.task import Cause, Note, ReasonCode, State
+from orchestrator.services.decide import approve, cancel
 from orchestrator.services.explain import explain
-from tests.helpers.repositories import git
+from orchestrator.services.halt import halt, resume
+from tests.helpers.fleet import alive
+from tests.helpers.repositories import git, refs, tip
+from tests.helpers.waiting import eventually
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.e2e.conftest import MakeProject
     from tests.helpers.fleet import Fleet
 
@@ -94,6 +101,68 @@ def test_a_merge_that_never_passes_verification_is_escalated_and_the_target_stay
     assert task.reason
     assert task.reason.code is ReasonCode.VERIFY_FAILED
     assert project.tip() == before
+
+
+def test_a_task_that_is_cancelled_during_verification_makes_room_for_the_next(
+    make_project: MakeProject, fleet: Fleet
+) -> None:
+    project = make_project()
+    pid = project.outside / "pid"
+    project.commit(project.rules(verify=f"[ ! -e a.txt ] || {{ echo $$ > {pid}; exec sleep 600; }}"))
+    task = project.submit("echo x > a.txt", scope=("a.txt",))
+    verifying = int(eventually(lambda: project.told("pid"), "the verification runs", 30)[0])
+    cancel(fleet.floor, task.id, who="ann")
+    project.land("echo x > b.txt", scope=("b.txt",))
+    eventually(lambda: not alive(verifying), "the verification of the cancelled task is dead")
+    assert not (project.path / "a.txt").exists()
+
+
+def test_a_halt_stops_verification_and_resume_takes_it_up_again(make_project: MakeProject, fleet: Fleet) -> None:
+    project = make_project()
+    outside = project.outside
+    project.commit(project.rules(verify=f"echo $$ >> {outside}/pid; [ -e {outside}/go ] || exec sleep 600"))
+    task = project.submit("echo x > a.txt")
+    verifying = int(eventually(lambda: project.told("pid"), "the verification runs", 30)[0])
+    placed = halt(fleet.floor, Reach.REPOSITORY, project.repository.id, why="look into it", who="ann")
+    eventually(lambda: not alive(verifying), "the verification is dead")
+    project.tell("go")
+    resume(fleet.floor, [placed.key], who="ann")
+    project.landed(task)
+    assert len(project.told("pid")) == 2
+
+
+def test_rules_that_cannot_be_read_hold_the_train_up_until_they_are_mended(
+    make_project: MakeProject, fleet: Fleet
+) -> None:
+    project = make_project(blueprint={"review": {"tier": "human"}})
+    task = fleet.wait(project.submit("echo x > a.txt"), State.REVIEW)
+    mended = project.read(".shopfloor/repo.yaml")
+    project.commit({".shopfloor/repo.yaml": "version: [\n"})
+    approve(fleet.floor, task.id, who="ann")
+    eventually(lambda: "repo.yaml" in explain(fleet.floor, task.id).reason.text, "the reason is told", 30)
+    project.commit({".shopfloor/repo.yaml": mended})
+    project.landed(task)
+
+
+def test_many_changes_land_one_by_one_each_on_what_was_verified(make_project: MakeProject) -> None:
+    project = make_project()
+    project.commit(project.rules(verify=f"git rev-parse HEAD >> {project.outside}/verified"))
+    tasks = [project.submit(f"echo {number} > f{number}", scope=(f"f{number}",)) for number in range(12)]
+    landed = [project.landed(task) for task in tasks]
+    assert {str(task.merged_as) for task in landed} <= set(project.told("verified"))
+    assert [project.read(f"f{number}") for number in range(12)] == [str(number) for number in range(12)]
+    assert project.status() == ""
+
+
+def test_changes_land_in_a_bare_repository(make_project: MakeProject, tmp_path: Path) -> None:
+    project = make_project()
+    bare = tmp_path / "bare.git"
+    git(tmp_path, "clone", "--quiet", "--bare", str(project.path), str(bare))
+    project.repository = project.repository.model_copy(update={"url": f"file://{bare}", "id": "bare"})
+    project.fleet.floor.store.add_repository(project.repository)
+    task = project.land("echo x > a.txt")
+    assert tip(bare) == task.merged_as
+    eventually(lambda: set(refs(bare)) == {"refs/heads/main"}, "only the target is left")
 
 
 def test_landing_waits_for_a_dirty_checkout_and_says_why(make_project: MakeProject, fleet: Fleet) -> None:
