@@ -56,6 +56,7 @@ class Faults:
             "worker": self._worker,
             "host": self._host,
             "freeze": self._freeze,
+            "heart": self._heart,
             "control": lambda: self._restart("control"),
             "beat": lambda: self._restart("beat"),
             "redis_kill": self._redis_kill,
@@ -65,7 +66,8 @@ class Faults:
             "link_long": lambda: self._link("cut", 1.5, 2.5),
             "link_severed": lambda: self._link("sever", 0.1, 2.0),
             "link_slow": lambda: self._link("slow", 1.0, 2.0),
-            "halt": self._halt,
+            "halt": lambda: self._halt(HALT_BOUND),
+            "halt_cut_off": self._halt_cut_off,
             "halt_narrow": self._halt_narrow,
             "cancel": self._cancel,
             "retry": self._retry,
@@ -138,6 +140,14 @@ class Faults:
         station.send(signal.SIGCONT)
         return {"host": station.name}
 
+    def _heart(self) -> Detail:
+        """Stop only what renews leases: the agents go on, and have to be stopped in time by those who can."""
+        station = self._station()
+        os.kill(station.worker.pid, signal.SIGSTOP)
+        time.sleep(self._seconds(1.5, 2.5))
+        os.kill(station.worker.pid, signal.SIGCONT)
+        return {"host": station.name}
+
     def _restart(self, name: str) -> Detail:
         worker = self._site.control if name == "control" else self._site.beat
         kill(worker)
@@ -171,23 +181,31 @@ class Faults:
         station.link.heal()
         return {"host": station.name}
 
-    def _halt(self) -> Detail:
+    def _halt(self, bound: float) -> Detail:
         floor = self._site.floor
         asked = time.monotonic()
         halt(floor, Reach.FLEET, "", why="drill", who=WHO)
         halted = time.monotonic()
         dead: float | None = None
-        while time.monotonic() < halted + HALT_BOUND:
+        while time.monotonic() < halted + bound:
             if dead is None and not self._site.commands():
                 dead = time.monotonic() - asked
             time.sleep(_LOOK)
         alive = self._site.commands()
         after = time.monotonic() - halted
+        for station in self._site.stations:
+            station.link.heal()
         time.sleep(self._random.uniform(0.0, 1.0))
-        seen = {"halted": halted, "at": halted + HALT_BOUND, "until": time.monotonic(), "after": after}
+        seen = {"halted": halted, "at": halted + bound, "until": time.monotonic(), "after": after}
         self._record.add("scans", **seen, alive=alive, dead_after=dead)
         resume(floor, [], who=WHO)
         return {"dead_after": dead}
+
+    def _halt_cut_off(self) -> Detail:
+        """Halt while a host cannot hear it: its own agents are dead within a lease; it obeys when it is back."""
+        station = self._station()
+        station.link.cut()
+        return {"host": station.name, **self._halt(self._site.lease_seconds)}
 
     def _halt_narrow(self) -> Detail | None:
         floor = self._site.floor

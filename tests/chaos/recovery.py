@@ -36,7 +36,9 @@ PROGRESS = frozenset(
 CONTROL = frozenset({"claimed", "candidate_built", "landed"})
 """What the control worker does: the progress that shows that it is back."""
 
-_OF_A_HOST = frozenset({"host", "worker", "freeze", "link_long", "link_short", "link_severed", "link_slow", "pool"})
+_OF_A_HOST = frozenset(
+    {"host", "worker", "freeze", "heart", "link_long", "link_short", "link_severed", "link_slow", "pool"}
+)
 _OF_CONTROL = frozenset({"control", "beat"})
 _DISTURBING = frozenset({"halt"})
 
@@ -80,9 +82,7 @@ def _times(evidence: Evidence, fault: Record) -> Iterable[float]:
         hit = _running_on(evidence, fault["host"], began)
     else:
         types = CONTROL if kind in _OF_CONTROL else PROGRESS
-        since = float(fault["wall_end"]) if kind == "halt" else began
-        if kind.startswith("redis"):
-            since = began
+        since = float(fault["wall_end"]) if kind in {"halt", "halt_cut_off"} else began
         first = next((wall(e) for e in evidence.events if wall(e) > since and e["type"] in types), None)
         return [] if first is None or kind in {"cancel", "retry", "push"} else [first - since]
     times = (_next_progress(evidence, task, began) for task in hit)
