@@ -65,6 +65,11 @@ class Submission(Frozen):
             raise ValueError(f"the body has {len(self.body)} characters, at most {BODY_MAX} are allowed")
         if "\x00" in self.body:
             raise ValueError("the body has a NUL character")
+        words = (self.title, self.body, self.key or "", self.blueprint or "", *self.scope, *self.labels, *self.needs)
+        try:
+            "".join((*words, *self.depends_on)).encode()
+        except UnicodeEncodeError as error:  # a lone surrogate, which a command line makes of bytes that are no UTF-8
+            raise ValueError("it has characters that are no text in UTF-8") from error
         return self
 
 
