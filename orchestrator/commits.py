@@ -71,9 +71,10 @@ class FileChange:
 
 @dataclass(frozen=True)
 class Merge:
-    """A merge that came out clean."""
+    """A merge that came out clean: its commit, and the tree of that."""
 
     commit: str
+    tree: str
 
 
 @dataclass(frozen=True)
@@ -200,7 +201,7 @@ class Commits:
             raise failure(command, answer)
         tree, *fields = [os.fsdecode(field) for field in answer.out.split(b"\0")]
         if answer.code == 0:
-            return Merge(self.commit(tree, (tip, head), message, signature))
+            return Merge(self.commit(tree, (tip, head), message, signature), tree)
         paths = tuple(fields[: fields.index("")])
         return Conflict(paths, self._told(tip, tree, paths, fields[len(paths) + 1 :]))
 

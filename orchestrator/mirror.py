@@ -35,7 +35,7 @@ from orchestrator.git import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
 __all__ = ["ChangeKind", "Conflict", "FileChange", "Merge", "Mirror", "Signature"]
 
@@ -75,6 +75,8 @@ _FETCH = (
     "--update-shallow",
     "--update-head-ok",  # no branch is fetched into, so the worktrees, which come and go, need not be looked through
 )
+_PUSH = ("push", "--quiet", "--no-verify", "--no-follow-tags", "--recurse-submodules=no")
+_WITHOUT_TIDYING = "--receive-pack=git -c receive.autogc=false receive-pack"
 _TRIES = 6
 _FIRST_PAUSE = 0.02
 
@@ -129,6 +131,9 @@ class Mirror(Commits):
                 raise self._missing(branch)
             if self._kept(kept) == tip:
                 return tip
+            if self._is_whole(tip):  # we made it ourselves, most likely; that the ref says so saves the next look
+                self.git.ask("update-ref", kept, tip)
+                return tip
             self._fetch(f"+{ref}:{kept}", expected=kept)
             if self._kept(kept) == tip or self.has(tip):
                 return tip
@@ -143,11 +148,11 @@ class Mirror(Commits):
             GitError: The repository cannot be reached, or has no such commit.
         """
         kept = ref if checked_ref(ref).startswith(OUR_REFS) else f"{OUR_REFS}fetched/{ref.removeprefix('refs/')}"
-        if self._kept(kept) == sha:
+        if self._kept(kept) == sha or self._is_whole(sha):
             return
         if self.seen(ref) is not None:
             self._fetch(f"+{ref}:{kept}", expected=kept)
-        if not self.has(sha):
+        if self._kept(kept) != sha and not self.has(sha):
             self._fetch(sha)
 
     def seen(self, ref: str) -> str | None:
@@ -188,6 +193,24 @@ class Mirror(Commits):
         """Delete a ref of the repository, if it is where it is expected to be; True if it is gone now."""
         return expected is None or self._push(ref, None, expected)
 
+    def delete_each(self, refs: Mapping[str, str]) -> bool:
+        """Delete several refs of the repository at the price of one, each that is where it is expected to be.
+
+        Args:
+            refs: Where each ref must be now, by its full name.
+
+        Returns:
+            True if all of them are gone now.
+
+        Raises:
+            GitError: Anything else, such as a repository that cannot be reached.
+        """
+        leases = [f"--force-with-lease={checked_ref(ref)}:{expected}" for ref, expected in refs.items()]
+        if not leases or self._asked_to_push(leases, [f":{ref}" for ref in refs]).code == 0:
+            return True
+        gone = [self.delete(ref, expected) for ref, expected in refs.items()]  # one by one: one may be in the way
+        return all(gone)
+
     def remember(self, ref: str, commit: str) -> None:
         """Keep a commit in the mirror, under a ref of our own.
 
@@ -207,10 +230,8 @@ class Mirror(Commits):
 
     def _push(self, ref: str, commit: str | None, expected: str | None) -> bool:
         lease = f"--force-with-lease={checked_ref(ref)}:{expected or ''}"
-        options = ("--quiet", "--no-verify", "--no-follow-tags", "--recurse-submodules=no", lease)
-        self._put_right()
-        command = ("-c", "push.pushOption=", "push", *options, self.url, f"{commit or ''}:{ref}")
-        answer = self._reaching.ask(*command, timeout=REMOTE_SECONDS)
+        refspec = f"{commit or ''}:{ref}"
+        answer = self._asked_to_push([lease], [refspec])
         if answer.code == 0:
             return True
         # Refused by us ("stale info") or by the other side, whose words differ: where the ref is now says which it was.
@@ -219,7 +240,16 @@ class Mirror(Commits):
             return True
         if now != expected:
             return False
-        raise failure(command[2:], answer, "See what the repository's hooks and protections ask for.")
+        command = (*_PUSH, lease, self.url, refspec)
+        raise failure(command, answer, "See what the repository's hooks and protections ask for.")
+
+    def _asked_to_push(self, leases: Sequence[str], refspecs: Sequence[str]) -> Answer:
+        """Push, and return what git said. The repository tidies itself up (`gc --auto`) when a branch is pushed."""
+        self._put_right()
+        ours = all(refspec.partition(":")[2].startswith(OUR_REFS) for refspec in refspecs)
+        quickly = (_WITHOUT_TIDYING,) if ours and self.local is not None else ()
+        command = ("-c", "push.pushOption=", *_PUSH, *quickly, *leases, self.url, *refspecs)
+        return self._reaching.ask(*command, timeout=REMOTE_SECONDS)
 
     def _fetch(self, refspec: str, expected: str | None = None) -> None:
         """Fetch; where somebody else holds the lock of the ref, see whether they brought it, or wait for a moment."""
@@ -256,6 +286,10 @@ class Mirror(Commits):
             f"Nothing can be fetched from {redacted(self.url)}: {last_words(answer.err)}",
             "Check the URL, the network, and the credentials that git finds on this host.",
         )
+
+    def _is_whole(self, commit: str) -> bool:
+        """Say whether a commit is here with all its history and files, by the test that `git fetch` itself makes."""
+        return self.git.ask("rev-list", "--objects", "--quiet", commit, "--not", "--all", "--").code == 0
 
     def _kept(self, ref: str) -> str | None:
         """Read a loose ref of the mirror without starting git. A packed one is as good as unknown."""

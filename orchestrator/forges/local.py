@@ -66,11 +66,11 @@ class LocalForge:
             )
         ref = f"refs/heads/{branch}"
         for attempt in range(1, _TRIES + 1):
-            now = mirror.seen(ref)
-            if now != expected:
-                return Landed(candidate) if now == candidate else Moved(now)
             holders = _holders(mirror, branch)
             if holders:
+                now = mirror.seen(ref)
+                if now != expected:
+                    return Landed(candidate) if now == candidate else Moved(now)
                 return _land_in(holders, mirror, candidate, expected)
             try:
                 pushed = mirror.push(ref, candidate, expected)

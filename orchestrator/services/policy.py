@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from blueprints.catalog import Catalog
@@ -28,8 +29,9 @@ class Rules:
     catalog: Catalog
 
 
+@lru_cache(maxsize=256)
 def policy_at(mirror: Mirror, commit: str) -> RepositoryPolicy:
-    """The repository's policy at a commit that this machine's mirror has.
+    """The repository's policy at a commit that this machine's mirror has. What a commit says never changes: kept.
 
     Raises:
         InputError: there is none, or it cannot be used; names file, line and key.
