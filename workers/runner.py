@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from orchestrator.domain.halt import halt_of
 from orchestrator.domain.review import Touched
 from orchestrator.domain.rounds import PUBLISH, How, Onward, StepEnd
-from orchestrator.domain.task import Change, Reason, ReasonCode
+from orchestrator.domain.task import Change, Reason, ReasonCode, StepState
 from orchestrator.errors import GitError, InputError, SetupError, ShopfloorError, UnreachableError
 from orchestrator.forge import Blocked, Moved, Proposal
 from orchestrator.services import attempt
@@ -82,9 +82,12 @@ class Runner:
         with self._watched(task, over=False):
             mirror = self._mirror(task)
             mirror.ensure()
-            base, head = self._start_of(task, mirror)
+            rules = mirror.fetch_target(self._floor.store.repository(task.repository).target)
+            base, head = self._start_of(task, mirror, rules)
             self._workspaces.prepare(mirror, _name(task), head)
-            started = attempt.started(self._floor, task_id, fence, base=base, head=head, branch=branch_of(task))
+            started = attempt.started(
+                self._floor, task_id, fence, base=base, head=head, rules=rules, branch=branch_of(task)
+            )
             if started:
                 self._state.pause(_underway(task))
                 return Ahead(Onward.NEXT, started.round, self._steps_ahead(started))
@@ -138,8 +141,9 @@ class Runner:
         if workspace is None:
             raise SetupError(f"The workspace of {task.id} is gone from this host.", "It is made anew elsewhere.")
         head = task.head or ""
-        workspace.reset(head)
-        policy = policy_at(mirror, task.base or "")
+        if any(run.attempt == task.attempt and run.state is not StepState.RUNNING for run in task.steps):
+            workspace.reset(head)  # before the first step of an attempt, nothing has run since it was made
+        policy = policy_at(mirror, task.rules or "")
         work = StepWork(self._floor, self._settings, self._state, self._sandbox, task, step)
         done = work.run(mirror, workspace.path, policy)
         kept, ref = head, None
@@ -203,16 +207,13 @@ class Runner:
             case _:
                 return opened
 
-    def _start_of(self, task: Task, mirror: Mirror) -> tuple[str, str]:
-        """The base of an attempt and the commit that it goes on from."""
-        repository = self._floor.store.repository(task.repository)
-        if task.base is None or task.head is None:
-            tip = mirror.fetch_target(repository.target)
+    @staticmethod
+    def _start_of(task: Task, mirror: Mirror, tip: str) -> tuple[str, str]:
+        """The base of an attempt and the commit that it goes on from: the tip, where nothing was done yet."""
+        if task.base is None or task.head is None or task.head == task.base:
             return tip, tip
         if task.checkpoint and not mirror.has(task.head):
             mirror.fetch_commit(task.checkpoint, task.head)
-        if not mirror.has(task.base):
-            mirror.fetch_target(repository.target)
         return task.base, task.head
 
     def _steps_ahead(self, task: Task) -> tuple[Step, ...]:

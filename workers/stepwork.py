@@ -106,10 +106,9 @@ class StepWork:
         return Command(argv=launch.argv, cwd=launch.cwd, env=launch.env, stdin=launch.stdin, seconds=seconds)
 
     def _agent_of(self, spec: AgentSpec, mirror: Mirror) -> Agent:
-        base = self._task.base or ""
         inherited = inherited_environment()
         passed = {name: inherited[name] for name in spec.env if name in inherited}
-        folder = self._policy_tree(mirror, base, spec.command[0])
+        folder = self._policy_tree(mirror, self._task.rules or "", spec.command[0])
         return CommandAgent(spec.command, folder, passed, self._settings.search_path)
 
     def _policy_tree(self, mirror: Mirror, commit: str, program: str) -> Path:

@@ -89,6 +89,7 @@ TRANSITIONS: tuple[Transition, ...] = (
     Transition(State.MERGING, Cause.CONFLICTED, State.QUEUED, "it does not merge with the target; rework"),
     Transition(State.MERGING, Cause.VERIFY_FAILED, State.QUEUED, "its candidate failed the verify command; rework"),
     Transition(State.ESCALATED, Cause.RETRIED, State.QUEUED, "a person asked for another try"),
+    Transition(State.ESCALATED, Cause.RETRIED, State.WAITING, "the same, and a task that it depends on has not landed"),
     *(
         Transition(state, Cause.ESCALATED, State.ESCALATED, "a person has to decide; the reason says why")
         for state in _OPEN
@@ -256,9 +257,10 @@ class Task(Frozen):
 
     `version` grows by one with every commit; `fence` is the ever-growing number of the attempt that holds the task, and
     stays with it through review and merging. `next_step` is where an attempt begins: a step of the blueprint, or
-    `publish`. `head` is the last checkpoint, kept under the ref `checkpoint` of the repository; `published_head` is
-    what the branch was last pushed at. Times are UTC; tokens are as the agent reported them; minutes are a host's.
-    After a failure not its own, a task waits until `retry_at`, and goes to another host than `avoid_host` if it can.
+    `publish`. `base` is what its diff is taken against, `rules` the target's commit whose policy the attempt follows.
+    `head` is the last checkpoint, kept under the ref `checkpoint` of the repository; `published_head` is what the
+    branch was last pushed at. After a failure not its own, a task waits until `retry_at`, and goes to another host than
+    `avoid_host` if it can. Times are UTC; tokens are as the agent reported them; minutes are a host's.
     """
 
     id: str
@@ -289,6 +291,7 @@ class Task(Frozen):
     next_step: str
     branch: str | None = None
     base: str | None = None
+    rules: str | None = None
     head: str | None = None
     checkpoint: str | None = None
     published_head: str | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from blueprints.model import Blueprint, Tier
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from blueprints.model import Step
     from orchestrator.domain.rounds import StepEnd
     from orchestrator.services.floor import Floor
+    from orchestrator.store import Store
 
 DISPATCH_NOW = Wake(DISPATCH, (), CONTROL_QUEUE)
 
@@ -34,10 +36,16 @@ def held(floor: Floor, task_id: str, fence: int) -> Task | None:
 
 def blueprint_of(floor: Floor, task: Task) -> Blueprint:
     """The blueprint that the task was submitted under."""
-    return Blueprint.model_validate_json(floor.store.blueprint(task.blueprint_digest))
+    return _blueprint(floor.store, task.blueprint_digest)  # type: ignore[arg-type] # a store is hashed by identity
 
 
-def started(floor: Floor, task_id: str, fence: int, *, base: str, head: str, branch: str) -> Task | None:
+@lru_cache(maxsize=256)
+def _blueprint(store: Store, digest: str) -> Blueprint:
+    """A blueprint by its digest: what a digest names never changes."""
+    return Blueprint.model_validate_json(store.blueprint(digest))
+
+
+def started(floor: Floor, task_id: str, fence: int, *, base: str, head: str, rules: str, branch: str) -> Task | None:
     """Note that the workspace stands, at which base and checkpoint.
 
     A repeat, after steps of this attempt have run, moves nothing back: it gives the task as it stands.
@@ -49,7 +57,7 @@ def started(floor: Floor, task_id: str, fence: int, *, base: str, head: str, bra
     def decide(task: Task) -> Move | None:
         if any(run.attempt == task.attempt for run in task.steps):
             return None
-        return Move(task.noted(base=base, head=head, branch=branch), Note.STARTED)
+        return Move(task.noted(base=base, head=head, rules=rules, branch=branch), Note.STARTED)
 
     return _while_held(floor, task_id, fence, decide)
 

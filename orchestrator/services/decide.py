@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
+from blueprints.errors import ChoiceError
 from orchestrator.courier import CONTROL_QUEUE, DISPATCH, MERGE
-from orchestrator.domain.rounds import closed, escalated
-from orchestrator.domain.task import Cause, Feedback, Reason, ReasonCode, State, Task
+from orchestrator.domain.rounds import PUBLISH, closed, escalated
+from orchestrator.domain.task import Cause, Feedback, Reason, ReasonCode, State, Task, check_transition
+from orchestrator.errors import GitError, InputError
 from orchestrator.services.attempt import accepted, blueprint_of
 from orchestrator.services.floor import Move
+from orchestrator.services.policy import rules_now
+from orchestrator.services.submit import waits_for
 from orchestrator.store import Wake
 
 if TYPE_CHECKING:
+    from blueprints.model import Blueprint
     from orchestrator.services.floor import Floor
+
+_log = logging.getLogger(__name__)
 
 _DISPATCH_NOW = Wake(DISPATCH, (), CONTROL_QUEUE)
 
@@ -61,23 +69,28 @@ def reject(floor: Floor, task_id: str, why: str, *, who: str) -> Task:
 def retry(floor: Floor, task_id: str, *, who: str) -> Task:
     """Give an escalated task its rounds and limits anew; it goes on where it stopped, unless its work was refused.
 
+    Its blueprint is read again, so that what was mended on the target counts; what was cancelled is no longer awaited.
+
     Raises:
         TransitionError: the task is not escalated.
+        InputError: the repository's rules cannot be used, or no longer have its blueprint.
     """
 
     def decide(task: Task) -> Move:
         now = floor.clock()
-        code = task.reason.code if task.reason else None
-        again: dict[str, str | None] = {}
-        if code in _WORK_REFUSED:
-            again = {"base": None, "head": None, "checkpoint": None, "next_step": _first_step(floor, task)}
-        if code is ReasonCode.REJECTED:  # it stopped behind its last step; the reviewer's words are for an agent
-            again = {"next_step": first_agent_step(floor, task)}
+        check_transition(task.state, Cause.RETRIED, State.QUEUED)
+        blueprint = _blueprint_now(floor, task)
+        states = {each: floor.store.task(each).state for each in task.depends_on}
+        wanted = tuple(each for each, state in states.items() if state is not State.CANCELLED)
+        ahead = [each for each in wanted if states[each] is not State.MERGED]
         after = task.moved(
             Cause.RETRIED,
-            State.QUEUED,
-            **again,
-            reason=None,
+            State.WAITING if ahead else State.QUEUED,
+            **_where_again(task, blueprint),
+            depends_on=wanted,
+            blueprint_digest=blueprint.digest(),
+            rounds_max=blueprint.rounds,
+            reason=waits_for(ahead) if ahead else None,
             round=0,
             reworks=0,
             infra_failures=0,
@@ -120,11 +133,38 @@ def cancel(floor: Floor, task_id: str, *, who: str) -> Task:
     return task
 
 
-def _first_step(floor: Floor, task: Task) -> str:
-    return blueprint_of(floor, task).steps[0].name
-
-
 def first_agent_step(floor: Floor, task: Task) -> str:
     """Where a rework begins: the first agent step, or the first step of a blueprint that has none."""
-    steps = blueprint_of(floor, task).steps
-    return next((step.name for step in steps if step.agent), steps[0].name)
+    return _first_agent_step(blueprint_of(floor, task))
+
+
+def _first_agent_step(blueprint: Blueprint) -> str:
+    return next((step.name for step in blueprint.steps if step.agent), blueprint.steps[0].name)
+
+
+def _blueprint_now(floor: Floor, task: Task) -> Blueprint:
+    """The task's blueprint as the target has it now; as it was, where the repository cannot be read at the moment.
+
+    Raises:
+        InputError: the repository's rules cannot be used, or have no such blueprint any more.
+    """
+    try:
+        blueprint = rules_now(floor, floor.store.repository(task.repository)).catalog.get(task.blueprint)
+    except GitError as error:
+        _log.warning("task %s is retried by the blueprint that it had: %s", task.id, error)
+        return blueprint_of(floor, task)
+    except ChoiceError as error:
+        raise InputError(error.message, error.remedy) from error
+    floor.store.keep_blueprint(blueprint.digest(), blueprint.model_dump_json())
+    return blueprint
+
+
+def _where_again(task: Task, blueprint: Blueprint) -> dict[str, str | None]:
+    """From which work and at which step a retried task goes on."""
+    code = task.reason.code if task.reason else None
+    if code in _WORK_REFUSED:
+        return {"base": None, "head": None, "checkpoint": None, "next_step": blueprint.steps[0].name}
+    if code is ReasonCode.REJECTED:  # it stopped behind its last step; the reviewer's words are for an agent
+        return {"next_step": _first_agent_step(blueprint)}
+    known = {step.name for step in blueprint.steps} | {PUBLISH}
+    return {} if task.next_step in known else {"next_step": blueprint.steps[0].name}

@@ -215,7 +215,7 @@ def _build(floor: Floor, repository: Repository, train: Train) -> bool:
     if isinstance(merged, Conflict):
         _send_back_conflicting(floor, mirror, task, merged, reworks_max=policy.reworks)
         return True
-    if mirror.tree(merged.commit) == mirror.tree(tip):
+    if merged.tree == mirror.tree(tip):
         reason = Reason(code=ReasonCode.NO_CHANGES, text=f"{repository.target} already has everything that it changes.")
         floor.write(task, Move(escalated(task, reason, floor.clock()), Cause.ESCALATED, (_DISPATCH_NOW,)))
         return True
@@ -284,9 +284,11 @@ def _landed(floor: Floor, repository: Repository, task: Task, candidate: Candida
         reason=reason,
     )
     floor.write(task, Move(after, Cause.LANDED, (_DISPATCH_NOW,)))
-    for each in floor.store.dependents(task.id):
+    dependents = floor.store.dependents(task.id)
+    for each in dependents:
         unblock(floor, each)
-    floor.send((_DISPATCH_NOW,))
+    if dependents:
+        floor.send((_DISPATCH_NOW,))
 
 
 def _send_back_conflicting(floor: Floor, mirror: Mirror, task: Task, conflict: Conflict, *, reworks_max: int) -> None:
@@ -313,7 +315,8 @@ def _send_back_unverified(floor: Floor, repository: Repository, task: Task, cand
     text = f"its merge with the target failed the verify command (exit code {candidate.exit_code})"
     if task.reworks >= policy.reworks:
         reason = Reason(code=ReasonCode.VERIFY_FAILED, text=f"{text}, after {task.reworks} reworks.")
-        failed = task.model_copy(update={"feedback": _feedback("verify", candidate.exit_code, candidate.log)})
+        told = _feedback("verify", candidate.exit_code, candidate.log)
+        failed = task.model_copy(update={"feedback": told, "next_step": first_agent_step(floor, task)})
         floor.write(task, Move(escalated(failed, reason, floor.clock()), Cause.ESCALATED, (_DISPATCH_NOW,)))
         return
     kept = checkpoint_ref(task.id, candidate.fence)
@@ -366,14 +369,15 @@ def _tidy(floor: Floor, repository: Repository, task: Task, candidate: Candidate
     """Delete what served a landed task: its work is in the target's history. What cannot be deleted is only untidy."""
     mirror = floor.mirror(repository)
     try:
-        _forget(floor, repository, candidate)
+        gone = {candidate_ref(candidate.fence): candidate.commit}
+        if task.attempt > 1:  # each attempt has left a checkpoint of its own
+            gone |= mirror.under(checkpoint_ref(task.id, ""))
+        elif task.checkpoint and task.head:
+            gone[task.checkpoint] = task.head
+        mirror.ensure()
+        mirror.delete_each(gone)
         if task.change and task.branch and task.published_head:
             change = Change(task.change.id, task.change.url, task.branch)
             floor.forge(repository).close_change(mirror, change, task.published_head)
-        if task.attempt > 1:  # each attempt has left a checkpoint of its own
-            for ref, commit in mirror.under(checkpoint_ref(task.id, "")).items():
-                mirror.delete(ref, commit)
-        elif task.checkpoint and task.head:
-            mirror.delete(task.checkpoint, task.head)
     except ShopfloorError as error:
         _log.warning("task %s landed; its refs could not be tidied: %s", task.id, error)

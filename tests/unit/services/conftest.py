@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from orchestrator.domain.repository import Repository
+from orchestrator.errors import GitError
 from orchestrator.forges.local import LocalForge
 from orchestrator.mirror import Mirror
 from orchestrator.services.floor import Floor
@@ -73,7 +74,7 @@ def git_floor(clock: Clock, courier: MemoryCourier, repository: Repository, tmp_
 
 
 def _closed_mirror(repository: Repository) -> Mirror:
-    raise AssertionError(repository)
+    raise GitError(f"{repository.url} cannot be reached.", "This test has no repository.")
 
 
 def _closed_forge(repository: Repository) -> Forge:

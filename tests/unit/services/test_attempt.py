@@ -42,7 +42,9 @@ SETUP, EDIT = BLUEPRINT.step("setup"), BLUEPRINT.step("edit")
 
 VERBS: dict[str, Callable[[Floor, str, int], object]] = {
     "held": attempt.held,
-    "started": lambda floor, task, fence: attempt.started(floor, task, fence, base=HEAD, head=HEAD, branch="b"),
+    "started": lambda floor, task, fence: attempt.started(
+        floor, task, fence, base=HEAD, head=HEAD, rules=HEAD, branch="b"
+    ),
     "step_started": lambda floor, task, fence: attempt.step_started(floor, task, fence, 1, SETUP),
     "step_ended": lambda floor, task, fence: attempt.step_ended(floor, task, fence, SETUP, ended())[0],
     "inspected": lambda floor, task, fence: attempt.inspected(floor, task, fence, [Touched("x", 1)]),
@@ -101,7 +103,7 @@ def test_a_start_notes_the_base_the_checkpoint_and_the_branch(floor: Floor) -> N
 def test_a_start_told_again_while_steps_go_on_moves_nothing_back(floor: Floor, courier: MemoryCourier) -> None:
     task, _ = step(floor, claim(floor), ended(head=HEAD))
     seen, sent = floor.store.last_seq(), len(courier.sent)
-    again = attempt.started(floor, task.id, fence_of(task), base=BASE, head=BASE, branch="other")
+    again = attempt.started(floor, task.id, fence_of(task), base=BASE, head=BASE, rules=BASE, branch="other")
     assert again == task
     assert unchanged(floor, task, seen, courier, sent)
 
