@@ -6,9 +6,11 @@ renew its leases, and another host may soon be given the task (a dead man's swit
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import time
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -18,7 +20,7 @@ from orchestrator.errors import SetupError
 from orchestrator.store import Holder, Lease
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from orchestrator.config import Settings
@@ -135,6 +137,23 @@ class HostState:
     def is_idle(self, lease: Lease) -> bool:
         """Tell whether no process is at the attempt right now."""
         return all(each.pid is None for each in self.underway() if each.lease == lease)
+
+    @contextmanager
+    def room_to_verify(self) -> Iterator[bool]:
+        """Take the host's one place for a verification; False where it is taken.
+
+        A verification has no slot: more than one at once would keep attempts that have one from their process. The
+        system gives the place back when the process that holds it dies.
+        """
+        path = self.root / "run" / "verifying.lock"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("ab") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+            else:
+                yield True
 
     def beat(self, deadline: float, stops: Mapping[Lease, Stop]) -> None:
         """Write the pulse.

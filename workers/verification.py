@@ -7,6 +7,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import ShopfloorError
+from orchestrator.services.asking import ask_for_waiting, postponed
 from orchestrator.services.merge import candidate_ref, verify_abandoned, verify_ended, verify_started
 from orchestrator.services.policy import policy_at
 from workers.command import Command
@@ -37,7 +38,27 @@ def verify(
     repository_id: str,
     fence: int,
 ) -> None:
-    """Take a candidate, run the verify command, and say what it said; a stop gives the candidate back unjudged."""
+    """Take a candidate, run the verify command, and say what it said; a stop gives the candidate back unjudged.
+
+    One at a time on a host: its processes are as many as its slots and this one.
+    """
+    with state.room_to_verify() as has_room:
+        if not has_room:
+            postponed(floor, repository_id, fence)
+            return
+        _verify(floor, settings, state, workspaces, sandbox, repository_id, fence)
+    ask_for_waiting(floor)
+
+
+def _verify(
+    floor: Floor,
+    settings: Settings,
+    state: HostState,
+    workspaces: Workspaces,
+    sandbox: Sandbox,
+    repository_id: str,
+    fence: int,
+) -> None:
     taken = verify_started(floor, repository_id, fence, settings.host)
     if taken is None:
         return
