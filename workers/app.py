@@ -13,6 +13,7 @@ from orchestrator.courier import host_queue
 from workers.heartbeat import Heartbeat
 from workers.host import HostState
 from workers.leftovers import clear_leftovers
+from workers.stopping import stop_attempts_before
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,22 +47,17 @@ def _clear_leftovers(**_: Any) -> None:  # noqa: ANN401 - Celery's signals
         heartbeat.give_back_leftovers()
         heartbeat.beat()
         _beating.append(heartbeat)
+        app.conf.worker_soft_shutdown_timeout = 0  # Celery sleeps for all of it; ours ends when all have stopped
 
 
 @signals.worker_ready.connect
 def _start_beating(**_: Any) -> None:  # noqa: ANN401 - Celery's signals
     for heartbeat in _beating:
         heartbeat.start()
+        stop_attempts_before(heartbeat)
     ready = settings().ready_file
     if ready:
         _touch(ready)
-
-
-@signals.worker_shutting_down.connect
-def _stop_agents(**_: Any) -> None:  # noqa: ANN401 - Celery's signals
-    """At the start of a shutdown: agents are stopped and their tasks given back, so that it need not wait for them."""
-    for heartbeat in _beating:
-        heartbeat.stop_attempts()
 
 
 @signals.worker_shutdown.connect

@@ -23,7 +23,7 @@ accept_content = ("json",)
 
 worker_prefetch_multiplier = 1
 worker_disable_prefetch = True
-worker_soft_shutdown_timeout = 10
+worker_soft_shutdown_timeout = 3  # of the control worker; a host's is in workers/stopping.py
 worker_enable_soft_shutdown_on_idle = False
 worker_hijack_root_logger = False
 worker_redirect_stdouts = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from typing import TYPE_CHECKING
 
 from orchestrator.domain.fleet import Host
@@ -30,8 +31,7 @@ _BEATS_PER_LEASE = 6
 _SAFETY = 0.3
 """Part of a lease that is kept back: agents are dead before anybody else may be given their task."""
 
-IDLE_SECONDS = 120.0
-"""An attempt whose next step does not start for so long has lost its message: its lease is left to run out."""
+_STOPPED_POLL = 0.05  # seconds
 
 VERSION = "0.1.0"
 
@@ -65,6 +65,12 @@ class Heartbeat:
         self._draining = True
         self._sign_off()
         self._stop_all()
+
+    def await_stopped(self, seconds: float) -> None:
+        """Wait until no attempt is left on this host, or the time is over."""
+        deadline = time.monotonic() + seconds
+        while self._state.underway() and time.monotonic() < deadline:
+            time.sleep(_STOPPED_POLL)
 
     def stop(self) -> None:
         """Stop beating, and strike the host off."""
@@ -119,17 +125,29 @@ class Heartbeat:
             return
         began = machine_seconds()
         underway = self._state.underway()
-        for each in [each for each in underway if not each.is_alive()]:
-            self._give_up(each, f"the process that carried it out on host {self._settings.host} died")
-            underway.remove(each)
-        renewed = [each for each in underway if each.pid is not None or began - each.since < IDLE_SECONDS]
-        answer = self.floor.store.beat(self._host(), [each.lease for each in renewed], self.floor.lease_seconds)
+        for each in list(underway):
+            if why := self._lost(each, began):
+                self._give_up(each, f"{why} on host {self._settings.host}")
+                underway.remove(each)
+        answer = self.floor.store.beat(self._host(), [each.lease for each in underway], self.floor.lease_seconds)
         stops: dict[Lease, Stop] = {lease: Stop("lost", "its lease is another's by now") for lease in answer.lost}
         for each in underway:
             halt = halt_of(answer.halts, each, self._settings.host)
             if halt:
                 stops[each.lease] = Stop("halted", halt.sentence())
         self._stop(self._deadline(began), underway, stops)
+
+    def _lost(self, each: Underway, now: float) -> str | None:
+        """Why an attempt goes on no more, if so.
+
+        There is a process for each slot and one for a verification, so a next step that does not begin for the time of
+        a lease does not wait for a process: its message was lost, with the broker or with the process that sent it.
+        """
+        if not each.is_alive():
+            return "the process that carried it out died"
+        if each.pid is None and now - each.since > self.floor.lease_seconds:
+            return "the message of its next step was lost"
+        return None
 
     def _deadline(self, began: float) -> float:
         return began + self.floor.lease_seconds * (1 - _SAFETY)

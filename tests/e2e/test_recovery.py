@@ -142,6 +142,9 @@ def test_a_host_that_shuts_down_gives_its_tasks_back_at_once(own_fleet: Fleet, o
     assert not alive(agent)
     assert own_fleet.floor.store.task(task.id).state is State.QUEUED
     assert own_fleet.floor.store.hosts() == []
+    given_back = own_fleet.event(task, Cause.HALTED)
+    assert given_back.reason
+    assert "is shutting down" in given_back.reason.text
     project.tell("go")
     own_fleet.mend()
     _assert_landed_once(own_fleet, project, task.id)
