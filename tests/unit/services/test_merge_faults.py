@@ -257,16 +257,37 @@ def test_whoever_lost_the_right_to_the_train_lands_nothing_twice(yard: Yard, mon
     assert [yard.task(number).state for number in (1, 2)] == [State.MERGED] * 2
 
 
-def test_a_wish_to_merge_that_comes_while_another_merges_is_not_lost(yard: Yard) -> None:
-    yard.merge()
+def test_a_wish_to_merge_that_comes_while_another_merges_is_not_lost(
+    yard: Yard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It comes when the other has seen that there is nothing to do, and has not yet given back its right."""
+    place(yard)
+    release = yard.store.release
 
-    def hand_in_and_merge() -> None:
-        yard.approved(3, {"src/c.txt": "new\n"}, priority=0)
+    def lift_and_merge(name: str, token: str) -> bool:
+        monkeypatch.undo()
+        lift(yard)
         yard.merge()
+        assert yard.train.candidate is None
+        return release(name, token)
 
-    yard.gate.after = hand_in_and_merge
-    yard.verify()
-    assert (landings(yard), yard.candidate.task) == (["T1"], "T3")
+    monkeypatch.setattr(yard.store, "release", lift_and_merge)
+    yard.merge()
+    assert yard.candidate.task == "T1"
+
+
+def test_whoever_has_lost_the_right_to_the_train_stops(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
+    yard.land_by_hand(UNVERIFIED)
+    acquire = yard.store.acquire
+    taken: list[str] = []
+
+    def acquire_once(name: str, token: str, seconds: float) -> bool:
+        taken.append(token)
+        return len(taken) == 1 and acquire(name, token, seconds)
+
+    monkeypatch.setattr(yard.store, "acquire", acquire_once)
+    yard.merge()
+    assert (yard.candidate.task, landings(yard)) == ("T1", [])
 
 
 def test_a_verdict_is_not_lost_where_the_train_is_noted_upon_at_the_same_moment(
