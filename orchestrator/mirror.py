@@ -79,6 +79,8 @@ _PUSH = ("push", "--quiet", "--no-verify", "--no-follow-tags", "--recurse-submod
 _WITHOUT_TIDYING = "--receive-pack=git -c receive.autogc=false receive-pack"
 _TRIES = 6
 _FIRST_PAUSE = 0.02
+_HEAD = "ref: refs/heads/main\n"
+_ABANDONED_SECONDS = 60.0  # a lock of git's that is older has lost its owner: a command here holds one for moments
 
 
 class Mirror(Commits):
@@ -107,12 +109,12 @@ class Mirror(Commits):
         return self._git
 
     def ensure(self) -> None:
-        """Make the mirror if it is not there; any number of processes may ask at once."""
-        if not (self.path / "HEAD").is_file():
+        """Make the mirror if it is not there, or mend one that git would not know; many processes may ask at once."""
+        if not self._stands():
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with exclusively(self.path):
-                if not (self.path / "HEAD").is_file():
-                    self._make()
+                if not self._stands():
+                    self._mend()
         self._put_right()
 
     def fetch_target(self, branch: str) -> str:
@@ -259,7 +261,7 @@ class Mirror(Commits):
             answer = self._reaching.ask(*_FETCH, self.url, refspec, timeout=REMOTE_SECONDS)
             if answer.code == 0:
                 return
-            if not _is_held(answer) or expected is None or attempt == _TRIES:
+            if not _is_held(answer) or attempt == _TRIES or (not self._break_abandoned_locks() and expected is None):
                 raise self._unreachable(answer)
             time.sleep(pause)  # a lock of git's can only be polled
             pause *= 2
@@ -298,6 +300,30 @@ class Mirror(Commits):
         except (OSError, UnicodeDecodeError):
             return None
 
+    def _break_abandoned_locks(self) -> bool:
+        """Remove the locks that a git left here that was killed, which would keep everybody out; True if there were."""
+        oldest = time.time() - _ABANDONED_SECONDS
+        locks = (*self.path.glob("*.lock"), *(self.path / "refs").rglob("*.lock"))
+        broken = [lock for lock in locks if lock.lstat().st_mtime < oldest]
+        for lock in broken:
+            lock.unlink(missing_ok=True)
+        return bool(broken)
+
+    def _stands(self) -> bool:
+        """Whether it has what git knows a repository by (gitrepository-layout(5))."""
+        parts = (self.path / "objects", self.path / "refs")
+        return (self.path / "HEAD").is_file() and all(part.is_dir() for part in parts)
+
+    def _mend(self) -> None:
+        """Make the mirror; of one that somebody broke, keep the objects, which may be salvage of a task's work."""
+        if (self.path / "objects").is_dir():
+            (self.path / "refs").mkdir(exist_ok=True)
+            (self.path / "HEAD").write_text(_HEAD, encoding="ascii")
+            return
+        if self.path.exists():
+            shutil.rmtree(self.path)  # without objects there is nothing in it
+        self._make()
+
     def _make(self) -> None:
         made = Path(tempfile.mkdtemp(prefix=".new-", dir=self.path.parent))
         try:
@@ -309,11 +335,14 @@ class Mirror(Commits):
 
     def _put_right(self) -> None:
         for name in _MISLEADING:
-            (self.path / name).unlink(missing_ok=True)
+            _take_away(self.path / name)
         config = self.path / "config"
         try:
             found = config.read_bytes()
         except FileNotFoundError:
+            found = b""
+        except IsADirectoryError:
+            _take_away(config)
             found = b""
         if found != _CONFIGURATION.encode() and self.path.is_dir():
             handle, written = tempfile.mkstemp(prefix=".config-", dir=self.path)
@@ -328,6 +357,14 @@ def exclusively(path: Path) -> Iterator[None]:
     with path.with_name(f"{path.name}.lock").open("ab") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+def _take_away(path: Path) -> None:
+    """Remove a file, or a directory in its place."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)  # another process may be at it, too
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _is_held(answer: Answer) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing import get_context
 from typing import TYPE_CHECKING
@@ -216,3 +218,43 @@ def test_a_users_configuration_does_not_get_in_the_way(mirror: Mirror, tmp_path:
     assert tip(origin) == made
     assert mirror.patch(base, made, 1000) == b""
     assert not (tmp_path / "trace").exists()
+
+
+@pytest.mark.parametrize("lost", [("HEAD",), ("HEAD", "refs"), ("objects",), ("HEAD", "refs", "objects")])
+def test_a_mirror_that_somebody_broke_is_mended(mirror: Mirror, origin: Path, lost: tuple[str, ...]) -> None:
+    mirror.fetch_target("main")
+    for name in lost:
+        part = mirror.path / name
+        shutil.rmtree(part) if part.is_dir() else part.unlink()
+    mirror.ensure()
+    assert mirror.fetch_target("main") == tip(origin)
+    assert mirror.has(tip(origin))
+
+
+@pytest.mark.parametrize("name", ["config", "config.worktree", "info/attributes"])
+def test_a_directory_in_the_place_of_a_file_of_the_mirror_is_taken_away(
+    mirror: Mirror, origin: Path, name: str
+) -> None:
+    (mirror.path / name).unlink(missing_ok=True)
+    (mirror.path / name / "below").mkdir(parents=True)
+    assert mirror.fetch_target("main") == tip(origin)
+
+
+def test_a_lock_that_a_killed_git_left_in_the_mirror_does_not_keep_it_shut(mirror: Mirror, origin: Path) -> None:
+    mirror.fetch_target("main")
+    new = commit_bare(origin, {"b.txt": "b\n"}, "More")
+    lock = mirror.path / "refs/shopfloor/target/main.lock"
+    lock.touch()
+    os.utime(lock, (0, 0))
+    assert mirror.fetch_target("main") == new
+    assert not lock.exists()
+
+
+def test_a_lock_of_this_moment_is_left_to_its_owner(mirror: Mirror, origin: Path) -> None:
+    mirror.fetch_target("main")
+    commit_bare(origin, {"b.txt": "b\n"}, "More")
+    lock = mirror.path / "refs/shopfloor/target/main.lock"
+    lock.touch()
+    with pytest.raises(GitError):
+        mirror.fetch_commit("refs/shopfloor/target/main", "0" * 40)
+    assert lock.exists()
