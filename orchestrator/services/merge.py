@@ -24,6 +24,7 @@ from orchestrator.services.decide import first_agent_step
 from orchestrator.services.floor import Move
 from orchestrator.services.policy import policy_at
 from orchestrator.services.reconcile import unblock
+from orchestrator.services.right import kept
 from orchestrator.store import Wake
 
 if TYPE_CHECKING:
@@ -33,8 +34,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_RIGHT_SECONDS = 120.0
-ASK_AGAIN_AFTER = timedelta(seconds=30)
+ASK_AGAIN_AFTER = timedelta(seconds=5)
+"""A candidate that nobody has taken for so long has lost its message, or every host is busy; asking twice is cheap."""
+
 _PATCH_BYTES = 8_192
 _DISPATCH_NOW = Wake(DISPATCH, (), CONTROL_QUEUE)
 
@@ -53,10 +55,11 @@ def merge(floor: Floor, repository_id: str) -> None:
     """Move the train of a repository as far as it goes right now."""
     repository = floor.store.repository(repository_id)
     name, token = f"merge:{repository_id}", uuid.uuid4().hex
-    while floor.store.acquire(name, token, _RIGHT_SECONDS):
+    while floor.store.acquire(name, token, floor.lease_seconds):
         try:
-            while _move(floor, repository) and floor.store.acquire(name, token, _RIGHT_SECONDS):
-                continue
+            with kept(floor.store, name, token, floor.lease_seconds):
+                while _move(floor, repository) and floor.store.acquire(name, token, floor.lease_seconds):
+                    continue
         except StaleError:
             _log.info("train of %s was moved by somebody else", repository_id)
         except (GitError, InputError) as error:
