@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from math import inf
 from typing import TYPE_CHECKING
 
 from orchestrator.domain.frozen import Frozen
@@ -64,9 +65,17 @@ class Plan:
     reasons: dict[str, Reason] = field(default_factory=dict)
 
 
+_INTERRUPTED = frozenset({ReasonCode.HOST_LOST, ReasonCode.HALTED})
+
+
 def rank(task: Task, now: datetime) -> tuple[float, datetime, str]:
-    """The order of the queue: priority (0 is the most urgent) less what age has earned, then age."""
+    """The order of the queue: what was interrupted, then priority (0 is first) less what age has earned, then age.
+
+    A task that lost its host holds its scope, and left the slot that it asks for: it goes on before anything begins.
+    """
     since = task.queued_at or task.created_at
+    if task.reason and task.reason.code in _INTERRUPTED:
+        return (-inf, since, task.id.zfill(12))
     earned = max(timedelta(0), now - since) // AGE_STEP
     return (task.priority - earned, since, task.id.zfill(12))
 

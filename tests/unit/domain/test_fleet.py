@@ -10,7 +10,7 @@ import pytest
 from orchestrator.domain.fleet import AGE_STEP, RESERVE_AFTER, Holding, Snapshot, choose, rank
 from orchestrator.domain.halt import Halt, Reach
 from orchestrator.domain.scope import Scope
-from orchestrator.domain.task import ReasonCode, Task
+from orchestrator.domain.task import Reason, ReasonCode, Task
 from tests.helpers.tasks import NOW, make_halt, make_host, make_task
 
 if TYPE_CHECKING:
@@ -68,6 +68,13 @@ def test_a_task_gains_a_priority_for_each_time_that_it_has_waited() -> None:
     assert sorted([urgent, old], key=lambda task: rank(task, NOW)) == [old, urgent]
     young = queued(1, priority=4, waited=AGE_STEP)
     assert sorted([urgent, young], key=lambda task: rank(task, NOW)) == [urgent, young]
+
+
+def test_what_lost_its_host_goes_on_before_anything_begins() -> None:
+    reason = Reason(code=ReasonCode.HOST_LOST, text="its host was lost.")
+    interrupted = queued(2, priority=4).model_copy(update={"reason": reason})
+    old, urgent = queued(1, waited=3 * AGE_STEP), queued(3, priority=0)
+    assert min([urgent, old, interrupted], key=lambda task: rank(task, NOW)) == interrupted
 
 
 def test_a_clock_that_went_back_makes_no_task_less_urgent() -> None:
