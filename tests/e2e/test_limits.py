@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from orchestrator.domain.task import Note, ReasonCode
+from orchestrator.domain.task import Note, ReasonCode, State
 from tests.helpers.fleet import alive
 from tests.helpers.repositories import refs
 from tests.helpers.waiting import eventually
@@ -151,3 +151,50 @@ def test_an_agent_sees_nothing_of_the_workers_environment(make_project: MakeProj
     assert "SHOPFLOOR_TASK" in names
     assert not names & {"SHOPFLOOR_REDIS_URL", "SHOPFLOOR_STATE", "SENTRY_DSN", "PYTHONPATH"}
     assert fleet.server.password not in "\n".join(project.told("env"))
+
+
+@pytest.mark.parametrize(
+    "mess",
+    [
+        "rm -rf .git",
+        "rm .git; git init -q .; git add -A; git -c user.name=e -c user.email=e@e commit -qm evil",
+        "git checkout -q -b other; git -c user.name=e -c user.email=e@e commit -q --allow-empty -m evil",
+        "mkfifo pipe",
+        "ln -s /etc/passwd link",
+        "git worktree lock . 2> /dev/null || true; git stash -q 2> /dev/null || true",
+        "printf '#!/bin/sh\\nexit 1\\n' > .git-hook; git config core.hooksPath .",
+        "chmod -R a-w .",
+        "touch \"$(printf 'line\\nbreak')\"",
+    ],
+)
+def test_what_an_agent_does_to_its_workspace_does_not_keep_its_work_from_landing(
+    make_project: MakeProject, mess: str
+) -> None:
+    project = make_project(files={"kept.txt": "kept\n"})
+    project.land(f"echo x > a.txt; {mess}")
+    assert project.read("a.txt") == "x"
+    assert project.read("kept.txt") == "kept"
+
+
+def test_a_repository_within_the_workspace_is_a_persons(make_project: MakeProject) -> None:
+    project = make_project()
+    inner = (
+        "git init -q sub; echo x > sub/f; git -C sub add -A; git -C sub -c user.name=e -c user.email=e@e commit -qm e"
+    )
+    task = project.escalated(project.submit(inner))
+    assert task.reason
+    assert task.reason.code is ReasonCode.POLICY
+    assert "sub" in task.reason.text
+
+
+def test_what_an_agent_configures_in_its_workspace_is_never_run_by_the_worker(
+    make_project: MakeProject, fleet: Fleet
+) -> None:
+    project = make_project(files={"kept.txt": "kept\n"})
+    evil = f"env > {project.outside}/pwned"
+    keys = ("core.fsmonitor", "filter.evil.clean", "filter.evil.smudge", "core.sshCommand", "core.pager")
+    configure = "; ".join(f"git config {key} '{evil}' || true" for key in keys)
+    task = project.submit(f"{configure}; echo '* filter=evil' > .gitattributes; echo x > a.txt; echo y > kept.txt")
+    fleet.wait(task, State.MERGED)
+    assert "SHOPFLOOR_REDIS_URL" not in "\n".join(project.told("pwned"))
+    assert not (project.outside / "pwned").exists()
