@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 from tests.chaos.evidence import wall
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from tests.chaos.evidence import Evidence, Record
 
 PROGRESS = frozenset(
@@ -40,7 +38,9 @@ _OF_A_HOST = frozenset(
     {"host", "worker", "freeze", "heart", "link_long", "link_short", "link_severed", "link_slow", "pool"}
 )
 _OF_CONTROL = frozenset({"control", "beat"})
-_DISTURBING = frozenset({"halt"})
+_OF_NOBODY = frozenset({"cancel", "retry", "push"})
+_ENDED_BY_HAND = frozenset({"halt", "halt_cut_off", "halt_narrow"})
+_AT_WORK = {"queued", "running", "review", "merging"}
 
 
 @dataclass
@@ -50,7 +50,8 @@ class Recovery:
     Attributes:
         kind: The fault.
         faults: How many there were.
-        seconds: One for each task that a fault hit (or for each fault that hit the whole fleet).
+        seconds: One for each task whose attempt a fault hit on its host. Of a fault that hit the whole fleet one, to
+            the first progress of any task, if there was work then; of a halt from its end.
     """
 
     kind: str
@@ -73,33 +74,30 @@ def recoveries(evidence: Evidence) -> list[Recovery]:
     return [found[kind] for kind in sorted(found)]
 
 
-def _times(evidence: Evidence, fault: Record) -> Iterable[float]:
-    kind = fault["kind"]
-    began = float(fault["wall"])
-    if kind == "agent":
-        hit = [fault["task"]]
-    elif kind in _OF_A_HOST:
-        hit = _running_on(evidence, fault["host"], began)
-    else:
-        types = CONTROL if kind in _OF_CONTROL else PROGRESS
-        since = float(fault["wall_end"]) if kind in {"halt", "halt_cut_off"} else began
-        first = next((wall(e) for e in evidence.events if wall(e) > since and e["type"] in types), None)
-        return [] if first is None or kind in {"cancel", "retry", "push"} else [first - since]
-    times = (_next_progress(evidence, task, began) for task in hit)
-    return [each for each in times if each is not None]
+def _times(evidence: Evidence, fault: Record) -> list[float]:
+    kind, began = fault["kind"], float(fault["wall"])
+    if kind in _OF_NOBODY:
+        return []
+    if kind in _OF_A_HOST or kind == "agent":
+        hit = [fault["task"]] if kind == "agent" else _in(evidence, began, {"running"}, fault["host"])
+        times = (_next_progress(evidence, task, began) for task in hit)
+        return [each for each in times if each is not None]
+    since = float(fault["wall_end"]) if kind in _ENDED_BY_HAND else began
+    types, states = (CONTROL, {"queued", "merging"}) if kind in _OF_CONTROL else (PROGRESS, _AT_WORK)
+    if not _in(evidence, since, states):
+        return []
+    return [wall(event) - since for event in evidence.events if wall(event) > since and event["type"] in types][:1]
 
 
-def _running_on(evidence: Evidence, host: str, moment: float) -> list[str]:
-    """The tasks whose attempt was on a host at a moment."""
-    on: dict[str, str | None] = {}
+def _in(evidence: Evidence, moment: float, states: set[str], host: str | None = None) -> list[str]:
+    """The tasks that were in one of these states at a moment, on a host if one is named."""
+    at: dict[str, Record] = {}
     for event in evidence.events:
         if wall(event) > moment:
             break
-        if event["type"] == "claimed":
-            on[event["task"]] = event["host"]
-        elif event["to"] is not None:
-            on[event["task"]] = None
-    return [task for task, where in on.items() if where == host]
+        if event["to"] is not None:
+            at[event["task"]] = event
+    return [task for task, last in at.items() if last["to"] in states and host in (None, last["host"])]
 
 
 def _next_progress(evidence: Evidence, task: str, moment: float) -> float | None:
@@ -107,7 +105,7 @@ def _next_progress(evidence: Evidence, task: str, moment: float) -> float | None
     for event in evidence.events:
         if wall(event) <= moment:
             continue
-        if event["type"] in _DISTURBING:
+        if event["type"] == "halt":
             return None
         if event["task"] == task and event["type"] in PROGRESS:
             return wall(event) - moment
