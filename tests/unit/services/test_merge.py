@@ -86,6 +86,16 @@ def test_what_was_verified_is_what_lands(yard: Yard, courier: MemoryCourier, clo
     assert message == f"Merge T1: Change T1\n\nShopfloor-Task: T1\nShopfloor-Fence: {task.fence}"
 
 
+def test_no_ref_of_any_attempt_is_left_of_a_task_that_landed(yard: Yard) -> None:
+    yard.approved(1, {"src/a.txt": "two\n"}, attempt=3, checkpoint=checkpoint_ref("T1", 3))
+    for fence in (1, 2, 3):
+        git(yard.origin, "update-ref", checkpoint_ref("T1", fence), yard.tip)
+    git(yard.origin, "update-ref", checkpoint_ref("T11", 1), yard.tip)
+    yard.merge()
+    yard.verify()
+    assert yard.refs() == {checkpoint_ref("T11", 1)}
+
+
 def test_the_next_change_is_built_on_what_has_landed(yard: Yard) -> None:
     yard.approved(1, {"src/a.txt": "two\n"})
     yard.approved(2, {"src/b.txt": "two\n"})

@@ -10,6 +10,7 @@ import pytest
 from orchestrator.domain.halt import Reach
 from orchestrator.domain.task import ReasonCode, State
 from orchestrator.domain.train import Verdict
+from orchestrator.errors import GitError
 from orchestrator.services.decide import cancel
 from orchestrator.services.explain import explain
 from orchestrator.services.halt import halt, resume
@@ -88,6 +89,16 @@ def test_a_crash_between_landing_and_tidying_leaves_nothing_behind(yard: Yard) -
     yard.merge()
     assert yard.refs() == {candidate_ref(yard.candidate.fence), "refs/heads/shopfloor/T2-change"}
     assert landings(yard) == ["T1"]
+
+
+def test_what_cannot_be_tidied_keeps_nothing_from_landing(yard: Yard) -> None:
+    def refuse() -> None:
+        raise GitError("The branch is protected.")
+
+    yard.merge()
+    yard.gate.closing = refuse
+    yard.verify()
+    assert (landings(yard), yard.candidate.task) == (["T1"], "T2")
 
 
 def test_a_crash_between_sending_back_and_clearing_the_train_loses_no_work(

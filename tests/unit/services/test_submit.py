@@ -12,9 +12,10 @@ from orchestrator.errors import InputError, NotFoundError
 from orchestrator.services.attempt import blueprint_of
 from orchestrator.services.submit import BATCH_MAX, BODY_MAX, Submission, branch_of, read_submission, slug, submit
 from orchestrator.store import Wake
-from tests.helpers.repositories import commit_bare
+from tests.helpers.repositories import commit_bare, git
 from tests.helpers.tasks import make_host, make_task
 from tests.helpers.tasks import submit as put
+from tests.unit.services.origin import EDIT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -169,8 +170,14 @@ def test_a_scope_that_leaves_the_repository_is_refused(counter: Counter, scope: 
 def test_a_broken_rule_of_the_repository_is_refused_with_its_file_and_line(counter: Counter, origin: Path) -> None:
     commit_bare(origin, {".shopfloor/blueprints/edit.yaml": "name: edit\nstep: []\n"}, "break it")
     counter.refuses({"title": "x"}, match=r"\.shopfloor/blueprints/edit\.yaml")
-    commit_bare(origin, {".shopfloor/repo.yaml": "version: 2\n"}, "break it more")
+    commit_bare(origin, {".shopfloor/blueprints/edit.yaml": EDIT, ".shopfloor/repo.yaml": "version: 2\n"}, "break it")
     counter.refuses({"title": "x"}, match=r"\.shopfloor/repo\.yaml")
+
+
+def test_a_repository_without_rules_is_told_how_to_get_some(counter: Counter, origin: Path) -> None:
+    empty = git(origin, "commit-tree", "-m", "Remove it all", git(origin, "mktree"))
+    git(origin, "update-ref", "refs/heads/main", empty)
+    counter.refuses({"title": "x"}, match=r"no \.shopfloor/repo\.yaml.*shopfloor init")
 
 
 @pytest.mark.parametrize(
