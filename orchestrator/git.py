@@ -122,11 +122,12 @@ class Git:
             if not name.startswith("GIT_") or (as_user and _USERS_OWN.fullmatch(name))
         }
         kept.pop("SSH_ASKPASS", None)  # nobody sits there to answer a window
-        self._environment = {**kept, **_FIXED, **({} if as_user else _FIXED_ALONE), "GIT_DIR": str(git_dir)}
+        kept |= {**_FIXED, **({} if as_user else _FIXED_ALONE), "GIT_DIR": str(git_dir)}
         if work_tree is not None:
-            self._environment["GIT_WORK_TREE"] = str(work_tree)
+            kept["GIT_WORK_TREE"] = str(work_tree)
         if index is not None:
-            self._environment["GIT_INDEX_FILE"] = str(index)
+            kept["GIT_INDEX_FILE"] = str(index)
+        self._environment = _encoded(kept)  # once, and not for each command
         settings = _ALWAYS if as_user else (*_ALWAYS, *_ALONE)
         self._command = ("git", "--no-pager", *(part for setting in settings for part in ("-c", setting)))
         self._directory = git_dir if work_tree is None else work_tree
@@ -214,7 +215,7 @@ class Git:
                 stdout=subprocess.PIPE,
                 stderr=stderr,
                 cwd=self._directory,
-                env={**self._environment, **(variables or {})},
+                env=self._environment | _encoded(variables or {}),
                 start_new_session=True,
             )
         except (FileNotFoundError, NotADirectoryError) as error:
@@ -269,6 +270,10 @@ def git_directory(path: Path) -> Path | None:
         if (candidate / "HEAD").is_file() and ((candidate / "objects").is_dir() or (candidate / "commondir").is_file()):
             return candidate.resolve()
     return None
+
+
+def _encoded(variables: Mapping[str, str]) -> dict[bytes, bytes]:
+    return {os.fsencode(name): os.fsencode(value) for name, value in variables.items()}
 
 
 def _shown(args: tuple[str, ...]) -> str:

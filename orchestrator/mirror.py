@@ -101,6 +101,8 @@ class Mirror(Commits):
         self.local = local.absolute() if here else None
         self.url = str(self.local) if self.local is not None else url
         self._reaching = Git(path, as_user=True)
+        self._config = path / "config"
+        self._misleading = tuple(path / name for name in _MISLEADING)
 
     @property
     def git(self) -> Git:
@@ -334,9 +336,9 @@ class Mirror(Commits):
             shutil.rmtree(made, ignore_errors=True)
 
     def _put_right(self) -> None:
-        for name in _MISLEADING:
-            _take_away(self.path / name)
-        config = self.path / "config"
+        for path in self._misleading:
+            _take_away(path)
+        config = self._config
         try:
             found = config.read_bytes()
         except FileNotFoundError:
@@ -361,10 +363,12 @@ def exclusively(path: Path) -> Iterator[None]:
 
 def _take_away(path: Path) -> None:
     """Remove a file, or a directory in its place."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)  # another process may be at it, too
-    else:
+    try:
         path.unlink(missing_ok=True)
+    except OSError:  # which one it is for a directory, systems do not agree on
+        if path.is_symlink() or not path.is_dir():
+            raise
+        shutil.rmtree(path, ignore_errors=True)  # another process may be at it, too
 
 
 def _is_held(answer: Answer) -> bool:
