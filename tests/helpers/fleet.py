@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -89,8 +90,12 @@ class Worker:
 
     def pool(self) -> list[psutil.Process]:
         """The processes that carry out its messages."""
-        children = psutil.Process(self.pid).children()
-        return [child for child in children if any("celery" in word for word in child.cmdline())]
+        found = []
+        for child in psutil.Process(self.pid).children():
+            with suppress(psutil.NoSuchProcess):  # it ended meanwhile, or is a zombie
+                if any("celery" in word for word in child.cmdline()):
+                    found.append(child)
+        return found
 
     def stop(self) -> None:
         """Stop it in good order; harmless where it does not run."""
