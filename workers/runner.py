@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import time
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from orchestrator.domain.halt import halt_of
 from orchestrator.domain.review import Touched
@@ -23,20 +25,25 @@ from workers.signing import ours, signature_of, step_message
 from workers.stepwork import StepWork
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from blueprints.model import Step
     from blueprints.policy import RepositoryPolicy
-    from orchestrator.config import Settings
     from orchestrator.domain.task import Task
     from orchestrator.forge import Change as ForgeChange
     from orchestrator.mirror import Mirror
-    from orchestrator.services.floor import Floor
-    from workers.host import HostState
-    from workers.sandbox import Sandbox
-    from workers.workspace import Workspace, Workspaces
+    from workers.station import Station
+    from workers.workspace import Workspace
 
 _log = logging.getLogger(__name__)
+
+TELL_SECONDS = 600.0
+"""How long the end of a step is held for a store that cannot be reached."""
+
+_TELL_AGAIN = 0.2  # seconds
+_T = TypeVar("_T")
+
+_INSIST_EVERY = 0.5  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,21 +59,15 @@ class Runner:
     """Everything that a host does for an attempt. Each verb is safe to call twice: a repeat finds itself stale.
 
     Args:
-        floor: The ports.
-        settings: This host's.
-        state: This host's notes.
-        workspaces: Where workspaces come from.
-        sandbox: Confines what is run.
+        station: What the host works with.
     """
 
-    def __init__(
-        self, floor: Floor, settings: Settings, state: HostState, workspaces: Workspaces, sandbox: Sandbox
-    ) -> None:
-        self._floor = floor
-        self._settings = settings
-        self._state = state
-        self._workspaces = workspaces
-        self._sandbox = sandbox
+    def __init__(self, station: Station) -> None:
+        self._station = station
+        self._floor = station.floor
+        self._settings = station.settings
+        self._state = station.state
+        self._workspaces = station.workspaces
 
     def prepare(self, task_id: str, fence: int) -> Ahead:
         """Make the workspace at the target's tip, or at the last checkpoint, and say which steps are ahead."""
@@ -107,7 +108,7 @@ class Runner:
             if attempt.held(self._floor, task_id, fence) is None:  # a halt that saw nobody at work has given it back
                 return self._over(task)
             end = self._end_of(task, step)
-            after, onward = attempt.step_ended(self._floor, task_id, fence, step, end)
+            after, onward = self._insist(task, lambda: attempt.step_ended(self._floor, task_id, fence, step, end))
             if after and onward is not Onward.STOP:
                 self._state.pause(_underway(task))
                 return Ahead(onward, after.round, self._steps_ahead(after))
@@ -144,7 +145,7 @@ class Runner:
         if any(run.attempt == task.attempt and run.state is not StepState.RUNNING for run in task.steps):
             workspace.reset(head)  # before the first step of an attempt, nothing has run since it was made
         policy = policy_at(mirror, task.rules or "")
-        work = StepWork(self._floor, self._settings, self._state, self._sandbox, task, step)
+        work = StepWork(self._station, task, step)
         done = work.run(mirror, workspace.path, policy)
         kept, ref = head, None
         if not step.gate:
@@ -216,6 +217,21 @@ class Runner:
             mirror.fetch_commit(task.checkpoint, task.head)
         return task.base, task.head
 
+    def _told(self, task: Task, step: Step, end: StepEnd) -> tuple[Task | None, Onward]:
+        """Tell the store how a step ended, for as long as it takes: what an agent did was paid for.
+
+        Nobody can take the task away while the store cannot be reached, and one that was taken away refuses this.
+        """
+        deadline = time.monotonic() + TELL_SECONDS
+        while True:
+            try:
+                return attempt.step_ended(self._floor, task.id, task.fence or 0, step, end)
+            except UnreachableError as error:
+                if time.monotonic() > deadline:
+                    raise
+                _log.warning("the end of step %s of %s is told when Redis answers: %s", step.name, task.id, error)
+                time.sleep(_TELL_AGAIN)
+
     def _steps_ahead(self, task: Task) -> tuple[Step, ...]:
         if task.next_step == PUBLISH:
             return ()
@@ -239,9 +255,25 @@ class Runner:
             _log.exception("attempt %s of task %s failed on this host", fence, task.id)
             salvage(self._mirror(task), self._workspaces, task.id, fence, task.head)
             attempt.gave_up(self._floor, task.id, fence, f"host {self._settings.host} failed: {error}")
+        except Exception as error:
+            # A fault of ours: bounded like any other failure that is not the task's, and still reported.
+            salvage(self._mirror(task), self._workspaces, task.id, fence, task.head)
+            attempt.gave_up(self._floor, task.id, fence, f"Shopfloor itself failed: {type(error).__name__}: {error}")
+            self._clear(task)
+            raise
         finally:
             if over:
                 self._clear(task)
+
+    def _insist(self, task: Task, act: Callable[[], _T]) -> _T:
+        """Say what came of a step for as long as the attempt is ours: a store away for seconds costs no work."""
+        while True:
+            try:
+                return act()
+            except UnreachableError:
+                if self._state.stop_for(_underway(task).lease):
+                    raise
+                time.sleep(_INSIST_EVERY)
 
     def _over(self, task: Task) -> Ahead:
         self._clear(task)

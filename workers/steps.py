@@ -3,49 +3,37 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from orchestrator import logs
-from orchestrator.bootstrap import open_floor
 from orchestrator.config import settings
 from orchestrator.courier import PREPARE, VERIFY
 from orchestrator.domain.rounds import Onward
 from workers import verification
 from workers.app import app
 from workers.chain import AGENT, GATE, PUBLISH_TASK, RUN, chain_of
-from workers.host import HostState
 from workers.runner import Ahead, Runner
-from workers.sandboxes.none import Unconfined
-from workers.workspaces.worktree import WorktreeWorkspaces
+from workers.station import Station
 
 if TYPE_CHECKING:
     from celery import Task as CeleryTask
 
 
 @lru_cache(maxsize=1)
-def _tools() -> dict[str, Any]:
-    """What every step works with: opened once in each process of the pool."""
-    chosen = settings()
-    state = HostState.of(chosen)
-    return {
-        "floor": open_floor(chosen),
-        "settings": chosen,
-        "state": state,
-        "workspaces": WorktreeWorkspaces(state.workspaces),
-        "sandbox": Unconfined(),
-    }
+def _station() -> Station:
+    return Station.of(settings())
 
 
 @app.task(name=PREPARE, bind=True)
 def prepare(self: CeleryTask[..., None], task_id: str, fence: int) -> None:
     """Make the workspace; the rest of the chain follows from where the task stands."""
     with logs.bound(task=task_id, fence=fence, step="prepare", host=settings().host):
-        _go_on(self, task_id, fence, Runner(**_tools()).prepare(task_id, fence))
+        _go_on(self, task_id, fence, Runner(_station()).prepare(task_id, fence))
 
 
 def _step(self: CeleryTask[..., None], task_id: str, fence: int, round_number: int, step: str) -> None:
     with logs.bound(task=task_id, fence=fence, step=step, host=settings().host):
-        ahead = Runner(**_tools()).carry_out(task_id, fence, round_number, step)
+        ahead = Runner(_station()).carry_out(task_id, fence, round_number, step)
         if ahead.onward is not Onward.NEXT:
             _go_on(self, task_id, fence, ahead)
 
@@ -59,14 +47,14 @@ run = app.task(name=RUN, bind=True)(_step)
 def publish(task_id: str, fence: int) -> None:
     """Check the diff, push the branch, open the change."""
     with logs.bound(task=task_id, fence=fence, step="publish", host=settings().host):
-        Runner(**_tools()).publish(task_id, fence)
+        Runner(_station()).publish(task_id, fence)
 
 
 @app.task(name=VERIFY)
 def verify(repository_id: str, fence: int) -> None:
     """Verify a candidate of a merge train."""
     with logs.bound(fence=fence, step="verify", host=settings().host):
-        verification.verify(**_tools(), repository_id=repository_id, fence=fence)
+        verification.verify(_station(), repository_id, fence)
 
 
 def _go_on(self: CeleryTask[..., None], task_id: str, fence: int, ahead: Ahead) -> None:

@@ -25,14 +25,11 @@ if TYPE_CHECKING:
 
     from blueprints.model import Step
     from blueprints.policy import AgentSpec, RepositoryPolicy
-    from orchestrator.config import Settings
     from orchestrator.domain.task import Task
     from orchestrator.mirror import Mirror
-    from orchestrator.services.floor import Floor
     from workers.agent import Agent
     from workers.execution import Execution
-    from workers.host import HostState
-    from workers.sandbox import Sandbox
+    from workers.station import Station
 
 _USAGE_EVERY = 0.5  # seconds
 
@@ -52,17 +49,15 @@ class Done:
 class StepWork:
     """One run of one step's command on this host."""
 
-    def __init__(
-        self, floor: Floor, settings: Settings, state: HostState, sandbox: Sandbox, task: Task, step: Step
-    ) -> None:
-        self._settings = settings
-        self._state = state
-        self._sandbox = sandbox
+    def __init__(self, station: Station, task: Task, step: Step) -> None:
+        self._settings = station.settings
+        self._state = station.state
+        self._sandbox = station.sandbox
         self._task = task
         self._step = step
         self._lease = Lease(Holder.TASK, task.id, task.fence or 0)
-        self._scratch = state.scratch / f"{task.id}-{task.fence}"
-        self._log = StepLog(floor.store, task.id, task.attempt, task.round, step.name)
+        self._scratch = self._state.scratch / f"{task.id}-{task.fence}"
+        self._log = StepLog(station.floor.store, task.id, task.attempt, task.round, step.name)
         self._stopped: tuple[How, str] | None = None
         self._agent: Agent | None = None
         self._asked = 0.0

@@ -17,56 +17,37 @@ from workers.host import Underway
 from workers.steplog import StepLog
 
 if TYPE_CHECKING:
-    from orchestrator.config import Settings
     from orchestrator.domain.task import Task
     from orchestrator.domain.train import Candidate
-    from orchestrator.services.floor import Floor
     from workers.execution import Execution
-    from workers.host import HostState
-    from workers.sandbox import Sandbox
-    from workers.workspace import Workspaces
+    from workers.station import Station
 
 _log = logging.getLogger(__name__)
 
 
-def verify(
-    floor: Floor,
-    settings: Settings,
-    state: HostState,
-    workspaces: Workspaces,
-    sandbox: Sandbox,
-    repository_id: str,
-    fence: int,
-) -> None:
+def verify(station: Station, repository_id: str, fence: int) -> None:
     """Take a candidate, run the verify command, and say what it said; a stop gives the candidate back unjudged.
 
     One at a time on a host: its processes are as many as its slots and this one.
     """
-    with state.room_to_verify() as has_room:
+    with station.state.room_to_verify() as has_room:
         if not has_room:
-            postponed(floor, repository_id, fence)
+            postponed(station.floor, repository_id, fence)
             return
-        _verify(floor, settings, state, workspaces, sandbox, repository_id, fence)
-    ask_for_waiting(floor)
+        _verify(station, repository_id, fence)
+    ask_for_waiting(station.floor)
 
 
-def _verify(
-    floor: Floor,
-    settings: Settings,
-    state: HostState,
-    workspaces: Workspaces,
-    sandbox: Sandbox,
-    repository_id: str,
-    fence: int,
-) -> None:
-    taken = verify_started(floor, repository_id, fence, settings.host)
+def _verify(station: Station, repository_id: str, fence: int) -> None:
+    floor, state = station.floor, station.state
+    taken = verify_started(floor, repository_id, fence, station.settings.host)
     if taken is None:
         return
     task, candidate = taken
     underway = Underway("train", task.id, fence, repository_id, task.blueprint, None, None, 0.0)
     state.begin(underway)
     try:
-        execution = _run(floor, settings, state, workspaces, sandbox, task, candidate, underway)
+        execution = _run(station, task, candidate, underway)
     except (ShopfloorError, OSError):
         _log.exception("candidate %s of %s could not be verified on this host", fence, repository_id)
         verify_abandoned(floor, repository_id, fence)
@@ -81,16 +62,8 @@ def _verify(
     verify_ended(floor, repository_id, fence, code, execution.tail.decode("utf-8", "replace") + said)
 
 
-def _run(
-    floor: Floor,
-    settings: Settings,
-    state: HostState,
-    workspaces: Workspaces,
-    sandbox: Sandbox,
-    task: Task,
-    candidate: Candidate,
-    underway: Underway,
-) -> Execution:
+def _run(station: Station, task: Task, candidate: Candidate, underway: Underway) -> Execution:
+    floor, state = station.floor, station.state
     mirror = floor.mirror(floor.store.repository(task.repository))
     mirror.ensure()
     if not mirror.has(candidate.commit):
@@ -98,19 +71,19 @@ def _run(
     policy = policy_at(mirror, candidate.base)
     name = f"verify-{candidate.fence}"
     scratch = state.scratch / name
-    workspace = workspaces.prepare(mirror, name, candidate.commit)
+    workspace = station.workspaces.prepare(mirror, name, candidate.commit)
     log = StepLog(floor.store, task.id, task.attempt, task.round, "verify")
     try:
         return execute(
             Command(
                 argv=("/bin/sh", "-c", policy.verify or "true"),
                 cwd=workspace.path,
-                env=minimal_environment(scratch, {}, settings.search_path),
+                env=minimal_environment(scratch, {}, station.settings.search_path),
                 seconds=60 * policy.verify_minutes,
             ),
             sink=log.write,
             should_stop=lambda: stop.why if (stop := state.stop_for(underway.lease)) else None,
-            sandbox=sandbox,
+            sandbox=station.sandbox,
         )
     finally:
         log.close()
