@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
-import time
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from orchestrator.domain.halt import halt_of
 from orchestrator.domain.review import Touched
@@ -25,7 +24,7 @@ from workers.signing import ours, signature_of, step_message
 from workers.stepwork import StepWork
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from blueprints.model import Step
     from blueprints.policy import RepositoryPolicy
@@ -41,9 +40,6 @@ TELL_SECONDS = 600.0
 """How long the end of a step is held for a store that cannot be reached."""
 
 _TELL_AGAIN = 0.2  # seconds
-_T = TypeVar("_T")
-
-_INSIST_EVERY = 0.5  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +104,7 @@ class Runner:
             if attempt.held(self._floor, task_id, fence) is None:  # a halt that saw nobody at work has given it back
                 return self._over(task)
             end = self._end_of(task, step)
-            after, onward = self._insist(task, lambda: attempt.step_ended(self._floor, task_id, fence, step, end))
+            after, onward = self._told(task, step, end)
             if after and onward is not Onward.STOP:
                 self._state.pause(_underway(task))
                 return Ahead(onward, after.round, self._steps_ahead(after))
@@ -264,16 +260,6 @@ class Runner:
         finally:
             if over:
                 self._clear(task)
-
-    def _insist(self, task: Task, act: Callable[[], _T]) -> _T:
-        """Say what came of a step for as long as the attempt is ours: a store away for seconds costs no work."""
-        while True:
-            try:
-                return act()
-            except UnreachableError:
-                if self._state.stop_for(_underway(task).lease):
-                    raise
-                time.sleep(_INSIST_EVERY)
 
     def _over(self, task: Task) -> Ahead:
         self._clear(task)
