@@ -263,7 +263,8 @@ class Mirror(Commits):
             answer = self._reaching.ask(*_FETCH, self.url, refspec, timeout=REMOTE_SECONDS)
             if answer.code == 0:
                 return
-            if not _is_held(answer) or attempt == _TRIES or (not self._break_abandoned_locks() and expected is None):
+            held = _is_held(answer) and (self._break_abandoned_locks() or expected is not None)
+            if attempt == _TRIES or not (held or _meets_half_a_worktree(answer)):
                 raise self._unreachable(answer)
             time.sleep(pause)  # a lock of git's can only be polled
             pause *= 2
@@ -369,6 +370,11 @@ def _take_away(path: Path) -> None:
         if path.is_symlink() or not path.is_dir():
             raise
         shutil.rmtree(path, ignore_errors=True)  # another process may be at it, too
+
+
+def _meets_half_a_worktree(answer: Answer) -> bool:
+    """Say whether a fetch came upon a worktree of the mirror that is just being made: its HEAD is all zeros at first."""
+    return "bad object worktrees/" in answer.err
 
 
 def _is_held(answer: Answer) -> bool:

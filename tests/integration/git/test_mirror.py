@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing import get_context
 from typing import TYPE_CHECKING
@@ -258,3 +259,18 @@ def test_a_lock_of_this_moment_is_left_to_its_owner(mirror: Mirror, origin: Path
     with pytest.raises(GitError):
         mirror.fetch_commit("refs/shopfloor/target/main", "0" * 40)
     assert lock.exists()
+
+
+def test_a_fetch_waits_for_a_worktree_that_is_just_being_made(tmp_path: Path, mirror: Mirror, origin: Path) -> None:
+    """Its HEAD is all zeros until git has made it, and a fetch that looks through all HEADs stumbles over that."""
+    git(mirror.path, "worktree", "add", "--quiet", "--detach", str(tmp_path / "tree"), mirror.fetch_target("main"))
+    head = mirror.path / "worktrees" / "tree" / "HEAD"
+    made = head.read_text("ascii")
+    head.write_text("0" * 40 + "\n", "ascii")
+    newer = commit_bare(origin, {"more.txt": "more\n"}, "More")
+    finish = threading.Timer(0.05, head.write_text, (made, "ascii"))
+    finish.start()
+    try:
+        assert mirror.fetch_target("main") == newer
+    finally:
+        finish.join()
