@@ -373,7 +373,7 @@ def _take_away(path: Path) -> None:
 
 
 def _meets_half_a_worktree(answer: Answer) -> bool:
-    """Say whether a fetch came upon a worktree of the mirror that is just being made: its HEAD is all zeros at first."""
+    """Say whether a fetch met a worktree of the mirror that is just being made: its HEAD is all zeros at first."""
     return "bad object worktrees/" in answer.err
 
 
