@@ -12,6 +12,7 @@ import json
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 _PROCESSES = 4  # of an agent, with the one that watches over it
 _PATIENCE = 180.0
 _LEASE_SECONDS = 20.0
+_LOOK = 0.01
 
 
 def drill(root: Path, hosts: int, agents: int) -> tuple[dict[str, float], float, int]:
@@ -43,10 +45,12 @@ def drill(root: Path, hosts: int, agents: int) -> tuple[dict[str, float], float,
     try:
         _fill(site, hosts * agents)
         living = eventually(lambda: _all_there(site, hosts * agents), "all agents", _PATIENCE)
-        asked = time.monotonic()
-        halt(site.floor, Reach.FLEET, "", why="drill", who=WHO)
-        took = time.monotonic() - asked
-        gone = _watch(living, asked)
+        with ThreadPoolExecutor(1) as watcher:
+            asked = time.monotonic()
+            watched = watcher.submit(_watch, living, asked)
+            halt(site.floor, Reach.FLEET, "", why="drill", who=WHO)
+            took = time.monotonic() - asked
+            gone = watched.result()
         time.sleep(max(0.0, asked + HALT_BOUND - time.monotonic()))
         left = len(site.commands())
         eventually(lambda: len(site.floor.store.tasks([State.QUEUED])) == hosts * agents, "all are queued again", 30)
@@ -88,6 +92,7 @@ def _watch(living: Mapping[int, str], asked: float) -> dict[str, float]:
             if not _lives(pid):
                 del left[pid]
                 gone[host] = time.monotonic() - asked
+        time.sleep(_LOOK)
     return gone
 
 
