@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from orchestrator import logs
 from orchestrator.domain.halt import halt_of
 from orchestrator.domain.review import Touched
 from orchestrator.domain.rounds import PUBLISH, How, Onward, StepEnd
@@ -76,7 +77,7 @@ class Runner:
             return Ahead(Onward.STOP)
         if not self._state.admit(_underway(task)):
             return Ahead(Onward.STOP)  # this message came twice: whatever goes on is left alone
-        with self._watched(task, over=False):
+        with logs.bound(blueprint=task.blueprint), self._watched(task, over=False):
             mirror = self._mirror(task)
             mirror.ensure()
             rules = mirror.fetch_target(self._floor.store.repository(task.repository).target)
@@ -99,7 +100,7 @@ class Runner:
         task = attempt.step_started(self._floor, task_id, fence, round_number, step)
         if task is None:
             return self._stale(task_id, fence)
-        with self._watched(task, over=False):
+        with logs.bound(blueprint=task.blueprint), self._watched(task, over=False):
             self._state.begin(_underway(task))
             if attempt.held(self._floor, task_id, fence) is None:  # a halt that saw nobody at work has given it back
                 return self._over(task)
@@ -116,7 +117,7 @@ class Runner:
         if task is None:
             self._stale(task_id, fence)
             return
-        with self._watched(task, over=True):
+        with logs.bound(blueprint=task.blueprint), self._watched(task, over=True):
             self._state.begin(_underway(task))
             mirror = self._mirror(task)
             changes = mirror.changes(task.base or "", task.head or "")

@@ -81,8 +81,9 @@ def test_an_error_reaches_sentry_with_what_it_is_about(tmp_path: Path) -> None:
     assert report is not None
     assert landed.attempt == 2
     tags = report["tags"]
-    assert {name: tags[name] for name in ("task", "step", "host", "fence")} == {
+    assert {name: tags[name] for name in ("task", "blueprint", "step", "host", "fence")} == {
         "task": task.id,
+        "blueprint": task.blueprint,
         "step": "edit",
         "host": Fleet.HOST,
         "fence": str(fence),
