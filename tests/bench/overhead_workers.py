@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,8 +55,9 @@ class Workers:
         for child in self._children:
             root = psutil.Process(child.pid)
             for process in (root, *root.children(recursive=True)):
-                times = process.cpu_times()
-                total += times.user + times.system + times.children_user + times.children_system
+                with suppress(psutil.NoSuchProcess):  # it has ended: now its parent counts it
+                    times = process.cpu_times()
+                    total += times.user + times.system + times.children_user + times.children_system
         return total
 
     def stop(self) -> None:
