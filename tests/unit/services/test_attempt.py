@@ -12,6 +12,7 @@ from orchestrator.domain.review import Touched
 from orchestrator.domain.rounds import PUBLISH, How, Onward
 from orchestrator.domain.task import Cause, Note, Reason, ReasonCode, State, StepState
 from orchestrator.services import attempt
+from orchestrator.services.decide import reject
 from orchestrator.store import Wake
 from tests.helpers.attempts import (
     BASE,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     from orchestrator.domain.task import Task
     from orchestrator.services.floor import Floor
+    from tests.helpers.clocks import Clock
     from tests.helpers.couriers import MemoryCourier
 
 HEAD = "1" * 40
@@ -200,6 +202,15 @@ def test_a_change_of_tier_human_waits_for_a_person(floor: Floor) -> None:
     assert after.reason is not None
     assert after.reason.code is ReasonCode.AWAITING_APPROVAL
     assert floor.store.busy() == {"h1": 0}
+
+
+def test_a_change_that_was_reworked_was_opened_when_it_was_opened_first(floor: Floor, clock: Clock) -> None:
+    first = put(floor, State.REVIEW)
+    clock.pass_by(minutes=5)
+    task = work(floor, begin(floor, reject(floor, first.id, "not like this", who="ann").id), "2" * 40)
+    again = attempt.published(floor, task.id, fence_of(task), change_of(task))
+    assert again is not None
+    assert (again.change_opened_at, again.published_head) == (first.change_opened_at, "2" * 40)
 
 
 def test_a_change_of_tier_auto_is_on_the_train_at_once(floor: Floor, courier: MemoryCourier) -> None:
