@@ -61,7 +61,9 @@ def begin(floor: Floor, task_id: str) -> Task:
     task = floor.store.task(task_id)
     assert task.state is State.RUNNING, task
     base, head = task.base or BASE, task.head or BASE
-    started = attempt.started(floor, task.id, fence_of(task), base=base, head=head, rules=base, branch=f"shopfloor/{task.id}-x")
+    started = attempt.started(
+        floor, task.id, fence_of(task), base=base, head=head, rules=base, branch=f"shopfloor/{task.id}-x"
+    )
     assert started is not None
     return started
 
