@@ -11,6 +11,7 @@ RECONCILE_EVERY = 2.0  # seconds
 broker_url = settings().redis_url
 broker_transport_options = TRANSPORT
 broker_connection_retry_on_startup = True
+broker_connection_max_retries = None  # a worker never gives up on Redis
 imports = ("workers.steps", "workers.control")
 
 task_default_queue = CONTROL_QUEUE
@@ -21,6 +22,7 @@ task_publish_retry_policy = {"max_retries": 2, "interval_start": 0, "interval_st
 task_serializer = "json"
 accept_content = ("json",)
 
+worker_consumer = "workers.consumer:SoonBack"
 worker_prefetch_multiplier = 1
 worker_disable_prefetch = True
 worker_soft_shutdown_timeout = 3  # of the control worker; a host's is in workers/stopping.py
