@@ -59,7 +59,8 @@ class Faults:
             "heart": self._heart,
             "control": lambda: self._restart("control"),
             "beat": lambda: self._restart("beat"),
-            "redis_kill": self._redis_kill,
+            "redis_kill": lambda: self._redis_kill(0.0, 1.5),
+            "redis_gone": lambda: self._redis_kill(4.0, 7.0),
             "redis_stop": lambda: self._redis_stop(0.2, 0.5),
             "redis_stop_long": lambda: self._redis_stop(1.2, 1.8),
             "link_short": lambda: self._link("cut", 0.2, 0.5),
@@ -155,9 +156,9 @@ class Faults:
         worker.start()
         return {}
 
-    def _redis_kill(self) -> Detail:
+    def _redis_kill(self, low: float, high: float) -> Detail:
         self._site.server.kill()
-        time.sleep(self._seconds(0.0, 1.5))
+        time.sleep(self._seconds(low, high))
         self._site.server.start()
         return {}
 

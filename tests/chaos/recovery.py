@@ -40,6 +40,7 @@ _OF_A_HOST = frozenset(
 _OF_CONTROL = frozenset({"control", "beat"})
 _OF_NOBODY = frozenset({"cancel", "retry", "push"})
 _ENDED_BY_HAND = frozenset({"halt", "halt_cut_off", "halt_narrow"})
+_OF_REDIS = frozenset({"redis_kill", "redis_gone", "redis_stop", "redis_stop_long"})
 _AT_WORK = {"queued", "running", "review", "merging"}
 
 
@@ -51,7 +52,7 @@ class Recovery:
         kind: The fault.
         faults: How many there were.
         seconds: One for each task whose attempt a fault hit on its host. Of a fault that hit the whole fleet one, to
-            the first progress of any task, if there was work then; of a halt from its end.
+            the first progress of any task, if there was work then; of a halt from its end, of Redis from when it is back.
     """
 
     kind: str
@@ -82,7 +83,7 @@ def _times(evidence: Evidence, fault: Record) -> list[float]:
         hit = [fault["task"]] if kind == "agent" else _in(evidence, began, {"running"}, fault["host"])
         times = (_next_progress(evidence, task, began) for task in hit)
         return [each for each in times if each is not None]
-    since = float(fault["wall_end"]) if kind in _ENDED_BY_HAND else began
+    since = float(fault["wall_end"]) if kind in _ENDED_BY_HAND | _OF_REDIS else began
     types, states = (CONTROL, {"queued", "merging"}) if kind in _OF_CONTROL else (PROGRESS, _AT_WORK)
     if not _in(evidence, since, states):
         return []
