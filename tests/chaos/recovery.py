@@ -52,7 +52,7 @@ class Recovery:
         kind: The fault.
         faults: How many there were.
         seconds: One for each task whose attempt a fault hit on its host. Of a fault that hit the whole fleet one, to
-            the first progress of any task, if there was work then; of a halt from its end, of Redis from when it is back.
+            the first progress of any task, if there was work then; of a halt from its end, of Redis from its return.
     """
 
     kind: str
