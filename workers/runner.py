@@ -16,8 +16,8 @@ from orchestrator.domain.task import Change, Reason, ReasonCode, StepState
 from orchestrator.errors import GitError, InputError, SetupError, ShopfloorError, UnreachableError
 from orchestrator.forge import Blocked, Moved, Proposal
 from orchestrator.services import attempt
-from orchestrator.services.merge import checkpoint_ref
 from orchestrator.services.policy import policy_at
+from orchestrator.services.refs import checkpoint_ref
 from orchestrator.services.submit import branch_of
 from workers.host import Underway
 from workers.leftovers import clear_away, salvage, salvage_ref, workspace_name
@@ -239,6 +239,21 @@ class Runner:
 
     @contextmanager
     def _watched(self, task: Task, *, over: bool) -> Iterator[None]:
+        """Clear the attempt away when it is over, or when its failure could not be told either.
+
+        What is noted has its lease renewed: an attempt that nobody is at must not stay noted.
+        """
+        try:
+            with self._told_apart(task):
+                yield
+        except Exception:
+            self._clear(task)
+            raise
+        if over:
+            self._clear(task)
+
+    @contextmanager
+    def _told_apart(self, task: Task) -> Iterator[None]:
         """Tell failures apart: the user's input is the task's own; git, disk and store are the host's."""
         fence = task.fence or 0
         try:
@@ -256,11 +271,7 @@ class Runner:
             # A fault of ours: bounded like any other failure that is not the task's, and still reported.
             salvage(self._mirror(task), self._workspaces, task.id, fence, task.head)
             attempt.gave_up(self._floor, task.id, fence, f"Shopfloor itself failed: {type(error).__name__}: {error}")
-            self._clear(task)
             raise
-        finally:
-            if over:
-                self._clear(task)
 
     def _over(self, task: Task) -> Ahead:
         self._clear(task)
