@@ -11,7 +11,7 @@ from orchestrator.domain.fleet import Host
 from orchestrator.domain.halt import halt_of
 from orchestrator.errors import ShopfloorError, UnreachableError
 from orchestrator.services.attempt import gave_up, halted
-from orchestrator.services.merge import verify_abandoned
+from orchestrator.services.verify import verify_abandoned
 from orchestrator.store import Holder
 from workers.host import Stop, machine_seconds
 from workers.leftovers import clear_away, salvage
@@ -200,7 +200,7 @@ class Heartbeat:
                 mirror = self.floor.mirror(self.floor.store.repository(underway.repository))
                 salvage(mirror, self._workspaces, underway.id, underway.fence, task.head if task else None)
             else:
-                verify_abandoned(self.floor, underway.repository, lease.fence)
+                verify_abandoned(self.floor, underway.repository, lease.fence, self._settings.host)
         except ShopfloorError as error:
             _log.warning("attempt %s is left for its lease to run out: %s", lease.name, error)
         clear_away(self.floor, self._state, self._workspaces, underway)

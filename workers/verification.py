@@ -7,9 +7,9 @@ import shutil
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import ShopfloorError
-from orchestrator.services.asking import ask_for_waiting, postponed
-from orchestrator.services.merge import candidate_ref, verify_abandoned, verify_ended, verify_started
 from orchestrator.services.policy import policy_at
+from orchestrator.services.refs import candidate_ref
+from orchestrator.services.verify import ask_for_waiting, postponed, verify_abandoned, verify_ended, verify_started
 from workers.command import Command
 from workers.environment import minimal_environment
 from workers.execution import Ending, execute
@@ -50,12 +50,12 @@ def _verify(station: Station, repository_id: str, fence: int) -> None:
         execution = _run(station, task, candidate, underway)
     except (ShopfloorError, OSError):
         _log.exception("candidate %s of %s could not be verified on this host", fence, repository_id)
-        verify_abandoned(floor, repository_id, fence)
+        verify_abandoned(floor, repository_id, fence, station.settings.host)
         return
     finally:
         state.forget(underway.lease)
     if execution.ending is Ending.stopped:
-        verify_abandoned(floor, repository_id, fence)
+        verify_abandoned(floor, repository_id, fence, station.settings.host)
         return
     code = execution.exit_code if execution.ending is Ending.exited else None
     said = f"\n[shopfloor] {execution.why}" if execution.why else ""

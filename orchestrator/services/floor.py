@@ -79,6 +79,14 @@ class Floor:
             text=move.text,
         )
 
+    def happened(
+        self, task: Task, note: Note, *, fence: int, host: str | None = None, text: str | None = None
+    ) -> Event:
+        """The event of something that happened to a task on the merge train, and moved it nowhere."""
+        return Event(
+            at=self.clock(), task=task.id, type=note, fence=fence, host=host, repository=task.repository, text=text
+        )
+
     def write(self, before: Task, move: Move) -> Task:
         """Commit a move that was decided on exactly this version, and send what it causes.
 

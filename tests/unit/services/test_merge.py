@@ -10,15 +10,9 @@ from orchestrator.courier import CONTROL_QUEUE, DISPATCH, VERIFY, VERIFY_QUEUE
 from orchestrator.domain.task import ReasonCode, State
 from orchestrator.domain.train import Verdict
 from orchestrator.services.decide import cancel
-from orchestrator.services.merge import (
-    ASK_AGAIN_AFTER,
-    candidate_ref,
-    checkpoint_ref,
-    merge,
-    verify_abandoned,
-    verify_ended,
-    verify_started,
-)
+from orchestrator.services.merge import ASK_AGAIN_AFTER, merge
+from orchestrator.services.refs import candidate_ref, checkpoint_ref
+from orchestrator.services.verify import verify_abandoned, verify_ended, verify_started
 from orchestrator.store import Wake
 from tests.helpers.repositories import git, refs, show
 from tests.helpers.tasks import submit
@@ -219,9 +213,17 @@ def test_a_target_that_moves_at_the_last_moment_is_not_overwritten(yard: Yard) -
 
 def test_a_change_that_the_target_has_already_is_a_persons(yard: Yard) -> None:
     yard.approved(1, {"src/a.txt": "two\n"})
-    yard.land_by_hand({"src/a.txt": "two\n"})
+    yard.land_by_hand({"src/a.txt": "two\n", "src/b.txt": "theirs\n"})
     yard.merge()
     assert (yard.task(1).state, code_of(yard.task(1))) == (State.ESCALATED, ReasonCode.NO_CHANGES)
+
+
+def test_a_change_that_somebody_merged_by_hand_has_landed(yard: Yard) -> None:
+    task = yard.approved(1, {"src/a.txt": "two\n"})
+    git(yard.origin, "update-ref", "refs/heads/main", task.head or "")
+    yard.merge()
+    assert (yard.task(1).state, yard.task(1).merged_as, yard.tip) == (State.MERGED, task.head, task.head)
+    assert yard.refs() == set()
 
 
 def test_the_verdict_on_an_earlier_candidate_changes_nothing(yard: Yard) -> None:
@@ -231,7 +233,7 @@ def test_the_verdict_on_an_earlier_candidate_changes_nothing(yard: Yard) -> None
     for fence in (yard.candidate.fence - 1, yard.candidate.fence + 1):
         verify_ended(yard.floor, "R1", fence, 0, "")
         assert verify_started(yard.floor, "R1", fence, "h1") is None
-        verify_abandoned(yard.floor, "R1", fence)
+        verify_abandoned(yard.floor, "R1", fence, "h1")
     assert yard.train == train
 
 
@@ -245,7 +247,7 @@ def test_a_candidate_is_taken_by_one_host_and_judged_once(yard: Yard) -> None:
     verify_ended(yard.floor, "R1", fence, 0, "")
     train = yard.train
     verify_ended(yard.floor, "R1", fence, 1, "red")
-    verify_abandoned(yard.floor, "R1", fence)
+    verify_abandoned(yard.floor, "R1", fence, "h1")
     assert yard.train == train
 
 
@@ -268,10 +270,12 @@ def test_a_candidate_that_is_given_back_unjudged_is_asked_for_at_once(yard: Yard
     yard.merge()
     fence = yard.candidate.fence
     verify_started(yard.floor, "R1", fence, "h1")
-    verify_abandoned(yard.floor, "R1", fence)
+    verify_abandoned(yard.floor, "R1", fence, "h1")
     yard.merge()
     assert (yard.candidate.host, len(courier.sent)) == (None, 2)
     assert verify_started(yard.floor, "R1", fence, "h2") is not None
+    verify_abandoned(yard.floor, "R1", fence, "h1")
+    assert yard.candidate.host == "h2"
 
 
 def test_the_candidate_of_a_cancelled_task_is_dropped_and_the_next_goes_on(yard: Yard) -> None:

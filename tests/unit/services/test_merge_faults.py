@@ -14,7 +14,9 @@ from orchestrator.errors import GitError
 from orchestrator.services.decide import cancel
 from orchestrator.services.explain import explain
 from orchestrator.services.halt import halt, resume
-from orchestrator.services.merge import candidate_ref, merge, verify_ended, verify_started
+from orchestrator.services.merge import merge
+from orchestrator.services.refs import candidate_ref
+from orchestrator.services.verify import verify_ended, verify_started
 from tests.helpers.repositories import git
 from tests.unit.services.origin import POLICY
 from tests.unit.services.test_merge import UNVERIFIED

@@ -14,8 +14,8 @@ from orchestrator.domain.task import Cause, Reason, ReasonCode, State, StepState
 from orchestrator.domain.train import Candidate, Train
 from orchestrator.services import attempt
 from orchestrator.services.floor import Move
-from orchestrator.services.merge import verify_started
 from orchestrator.services.reconcile import reconcile, unblock
+from orchestrator.services.verify import verify_started
 from orchestrator.store import HOST_LEASES, Wake
 from tests.helpers.attempts import BLUEPRINT, begin, change_of, claim, ended, enqueue, fence_of, put, step, work
 from tests.helpers.tasks import lease_of, make_host

@@ -10,7 +10,8 @@ from orchestrator.domain.task import Change, State, Task
 from orchestrator.forge import Blocked, Landed, Moved
 from orchestrator.forges.local import LocalForge
 from orchestrator.mirror import Mirror
-from orchestrator.services.merge import merge, verify_ended, verify_started
+from orchestrator.services.merge import merge
+from orchestrator.services.verify import verify_ended, verify_started
 from tests.helpers.attempts import BLUEPRINT
 from tests.helpers.repositories import git, refs, tip
 from tests.helpers.tasks import make_task, submitted

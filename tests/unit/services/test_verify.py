@@ -8,8 +8,7 @@ import pytest
 
 from orchestrator.courier import VERIFY, VERIFY_QUEUE
 from orchestrator.domain.train import Verdict
-from orchestrator.services.asking import ask_for_waiting, postponed
-from orchestrator.services.merge import verify_ended, verify_started
+from orchestrator.services.verify import ask_for_waiting, postponed, verify_ended, verify_started
 from orchestrator.store import Wake
 from tests.unit.services.yard import Yard
 
