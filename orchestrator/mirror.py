@@ -163,10 +163,7 @@ class Mirror(Commits):
         """Ask the repository where a ref is now; None where there is no such ref."""
         if self.local is None:
             return self._listed(ref).get(ref)
-        directory = git_directory(self.local)
-        if directory is None:
-            raise GitError(f"There is no git repository at {self.local}.", "Check the path of the repository.")
-        answer = Git(directory, as_user=True).ask("rev-parse", "--verify", "--quiet", f"{ref}^0")
+        answer = self._here().ask("rev-parse", "--verify", "--quiet", f"{ref}^0")
         return answer.out.decode().strip() if answer.code == 0 else None
 
     def under(self, prefix: str) -> dict[str, str]:
@@ -198,7 +195,9 @@ class Mirror(Commits):
         return expected is None or self._push(ref, None, expected)
 
     def delete_each(self, refs: Mapping[str, str]) -> bool:
-        """Delete several refs of the repository at the price of one, each that is where it is expected to be.
+        """Delete several refs of ours in the repository at the price of one, each that is where it is expected to be.
+
+        In a repository on this machine they are deleted without a push: no hook of its has a say in refs of ours.
 
         Args:
             refs: Where each ref must be now, by its full name.
@@ -209,8 +208,15 @@ class Mirror(Commits):
         Raises:
             GitError: Anything else, such as a repository that cannot be reached.
         """
-        leases = [f"--force-with-lease={checked_ref(ref)}:{expected}" for ref, expected in refs.items()]
-        if not leases or self._asked_to_push(leases, [f":{ref}" for ref in refs]).code == 0:
+        if not refs:
+            return True
+        if self.local is not None and all(checked_ref(ref).startswith(OUR_REFS) for ref in refs):
+            orders = "".join(f"delete {ref} {expected}\n" for ref, expected in refs.items())
+            answer = self._here().ask("update-ref", "--stdin", stdin=orders.encode())
+        else:
+            leases = [f"--force-with-lease={checked_ref(ref)}:{expected}" for ref, expected in refs.items()]
+            answer = self._asked_to_push(leases, [f":{ref}" for ref in refs])
+        if answer.code == 0:
             return True
         gone = [self.delete(ref, expected) for ref, expected in refs.items()]  # one by one: one may be in the way
         return all(gone)
@@ -268,6 +274,13 @@ class Mirror(Commits):
                 raise self._unreachable(answer)
             time.sleep(pause)  # a lock of git's can only be polled
             pause *= 2
+
+    def _here(self) -> Git:
+        """Git on the repository itself, which is on this machine."""
+        directory = git_directory(self.local) if self.local is not None else None
+        if directory is None:
+            raise GitError(f"There is no git repository at {self.local}.", "Check the path of the repository.")
+        return Git(directory, as_user=True)
 
     def _listed(self, *patterns: str) -> dict[str, str]:
         self._put_right()

@@ -179,6 +179,41 @@ def test_a_ref_is_deleted_only_where_it_was_expected(mirror: Mirror, origin: Pat
     assert "refs/heads/topic" not in refs(origin)
 
 
+@pytest.mark.parametrize("prefix", ["refs/shopfloor/kept/", "refs/heads/"])
+def test_several_refs_are_deleted_each_where_it_was_expected(mirror: Mirror, origin: Path, prefix: str) -> None:
+    base = mirror.fetch_target("main")
+    made = mirror.commit(mirror.tree(base), (base,), "On top", SIGNATURE)
+    kept, moved, gone = (f"{prefix}{name}" for name in ("kept", "moved", "gone"))
+    for ref in (kept, moved):
+        assert mirror.push(ref, made, None)
+    assert not mirror.delete_each({kept: made, moved: base, gone: base})
+    assert {kept, gone} & refs(origin).keys() == set()
+    assert refs(origin)[moved] == made
+    assert mirror.delete_each({moved: made})
+    assert moved not in refs(origin)
+    assert mirror.delete_each({})
+
+
+def test_refs_of_ours_are_deleted_whatever_hooks_say_of_pushes(mirror: Mirror, origin: Path) -> None:
+    made = mirror.fetch_target("main")
+    assert mirror.push("refs/shopfloor/kept", made, None)
+    hook = origin / "hooks" / "pre-receive"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\nexit 1\n")
+    hook.chmod(0o755)
+    assert mirror.delete_each({"refs/shopfloor/kept": made})
+    assert "refs/shopfloor/kept" not in refs(origin)
+
+
+def test_a_target_that_was_landed_from_here_is_not_fetched(mirror: Mirror, origin: Path) -> None:
+    base = mirror.fetch_target("main")
+    made = mirror.commit(mirror.tree(base), (base,), "On top", SIGNATURE)
+    assert mirror.push("refs/heads/main", made, base)
+    mirror._fetch = pytest.fail  # type: ignore[method-assign, assignment]
+    assert mirror.fetch_target("main") == made == tip(origin)
+    assert refs(mirror.path)["refs/shopfloor/target/main"] == made
+
+
 def test_only_refs_of_our_own_are_kept_in_the_mirror(mirror: Mirror) -> None:
     base = mirror.fetch_target("main")
     mirror.remember("refs/shopfloor/checkpoints/t-1", base)
