@@ -372,7 +372,11 @@ def exclusively(path: Path) -> Iterator[None]:
     """Hold the lock by which the processes of this host take turns at changing what the mirror at a path is made of."""
     with path.with_name(f"{path.name}.lock").open("ab") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+        try:
+            yield
+        finally:
+            # Closing is not enough: a process of the pool that was forked meanwhile has the file open as well.
+            fcntl.flock(file, fcntl.LOCK_UN)
 
 
 def _take_away(path: Path) -> None:

@@ -53,11 +53,12 @@ class Underway:
         return Lease(kind, self.id if kind is Holder.TASK else self.repository, self.fence)
 
     def is_alive(self) -> bool:
-        """Tell whether the process that carries out its step still lives."""
+        """Tell whether the process that carries out its step still lives; one that only waits to be reaped does not."""
         if self.pid is None:
             return True
         try:
-            return psutil.Process(self.pid).create_time() == self.born
+            process = psutil.Process(self.pid)
+            return process.create_time() == self.born and process.status() != psutil.STATUS_ZOMBIE
         except psutil.NoSuchProcess:
             return False
 
@@ -152,8 +153,11 @@ class HostState:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 yield False
-            else:
+                return
+            try:
                 yield True
+            finally:
+                fcntl.flock(lock, fcntl.LOCK_UN)
 
     def beat(self, deadline: float, stops: Mapping[Lease, Stop]) -> None:
         """Write the pulse.
