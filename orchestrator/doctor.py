@@ -38,6 +38,13 @@ _SPACE_WISHED = 5.0  # GiB
 _SLOW = 0.02  # seconds for one round trip
 _APART = 2.0  # seconds between two clocks
 _OLDEST_REDIS = 7
+_LONGEST = 10  # seconds that a program may take to answer
+_PROGRAM = re.compile(r"(?P<program>[\w.+-]+)(?=\s|$)(?:\s+-m\s+(?P<module>\w+))?")
+_OF_THE_SHELL = frozenset({"cd", "set", "if", "for", "while", "case", "export", "test", "exec", "eval", "unset", "."})
+_HAS_NOT = 3
+_HAS_MODULE = (
+    f"import sys, importlib.util as u; sys.path.insert(0, ''); sys.exit(0 if u.find_spec(sys.argv[1]) else {_HAS_NOT})"
+)
 
 
 class Verdict(StrEnum):
@@ -210,20 +217,70 @@ def _repository(checkout: Checkout, target: str, search_path: str) -> Iterator[F
         text, remedy = str(error), "Mend it on the target branch."
         yield Finding(subject="policy", verdict=Verdict.FAILED, text=text, remedy=remedy)
         return
-    yield Finding(subject="policy", verdict=Verdict.OK, text=f"{POLICY_FILE} and {len(paths)} blueprints can be used")
-    default = policy.defaults.blueprint
-    try:
-        lacking = policy.lacks(catalog.get(default)) if default else None
-    except ChoiceError as error:
-        lacking = f"{error.message} {error.remedy}"
-    if lacking:
+    count = "1 blueprint" if len(paths) == 1 else f"{len(paths)} blueprints"
+    yield Finding(subject="policy", verdict=Verdict.OK, text=f"{POLICY_FILE} and {count} of its own can be read")
+    for lacking in _lacking(policy, catalog):
         remedy = f"Mend {POLICY_FILE} on the target branch."
         yield Finding(subject="policy", verdict=Verdict.FAILED, text=lacking, remedy=remedy)
-    if policy.verify is None:
-        text, remedy = "there is no `verify`: changes land without a test.", f"Add it to {POLICY_FILE}."
-        yield Finding(subject="policy", verdict=Verdict.WARNING, text=text, remedy=remedy)
+    yield _verify(policy.verify, checkout.root, search_path)
     for name in policy.agents:
         yield _agent(name, policy, git, ref, search_path)
+
+
+def _lacking(policy: RepositoryPolicy, catalog: Catalog) -> list[str]:
+    """What the default blueprint and the repository's own use that its policy does not declare."""
+    default = policy.defaults.blueprint
+    used = [each.blueprint for name, each in catalog.entries.items() if not each.built_in or name == default]
+    found = [policy.lacks(each) for each in used]
+    try:
+        catalog.get(default or next(iter(catalog.entries)))
+    except ChoiceError as error:
+        found.append(f"{error.message} {error.remedy}")
+    return [each for each in found if each]
+
+
+def _verify(command: str | None, root: Path, search_path: str) -> Finding:
+    """Whether there is a verify command, and what it needs."""
+    if command is None:
+        text, remedy = "there is no `verify`: changes land without a test.", f"Add it to {POLICY_FILE}."
+        return Finding(subject="policy", verdict=Verdict.WARNING, text=text, remedy=remedy)
+    lacking = lacking_for(command, root, search_path)
+    if lacking is None:
+        return Finding(subject="verify", verdict=Verdict.OK, text=command)
+    remedy = f"Install it here, or mend `verify` in {POLICY_FILE}: no change lands that `verify` fails on."
+    return Finding(subject="verify", verdict=Verdict.WARNING, text=lacking, remedy=remedy)
+
+
+def lacking_for(command: str, root: Path, search_path: str) -> str | None:
+    """Say what a plain shell command cannot run without, as far as that shows before it is run.
+
+    Its program is looked up, and the module of a `python -m`. A command that begins in any other way than with the
+    name of a program, such as an assignment, is not looked into.
+
+    Args:
+        command: The command, such as the `verify` of a repository.
+        root: The directory it would run in.
+        search_path: The PATH it would run with.
+
+    Returns:
+        A sentence on what is missing on this machine; None if nothing is known to be.
+    """
+    named = _PROGRAM.match(command)
+    if named is None:
+        return None
+    program, module = named["program"], named["module"]
+    found = shutil.which(program, path=search_path)
+    if found is None:
+        return None if program in _OF_THE_SHELL else f"`{command}` needs {program}, and there is none on PATH here."
+    if module is None:
+        return None
+    # -I: a gate has no home, so no packages of the user's; and none of the checkout's code is to run for a question.
+    asked = [found, "-I", "-c", _HAS_MODULE, module]
+    try:
+        code = subprocess.run(asked, cwd=root, capture_output=True, timeout=_LONGEST, check=False).returncode
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return f"`{command}` needs {module}, and {found} has no such module." if code == _HAS_NOT else None
 
 
 def _agent(name: str, policy: RepositoryPolicy, git: Git, ref: str, search_path: str) -> Finding:

@@ -90,14 +90,21 @@ def init() -> None:
       shopfloor init
     """  # noqa: D301 - click's own mark
     from orchestrator.checkout import find_checkout  # noqa: PLC0415 - looks at the checkout by git
-    from orchestrator.scaffold import next_steps, scaffold  # noqa: PLC0415 - not for --help
+    from orchestrator.config import settings  # noqa: PLC0415 - not for --help
+    from orchestrator.doctor import lacking_for  # noqa: PLC0415 - not for --help
+    from orchestrator.scaffold import guess_verify, next_steps, scaffold  # noqa: PLC0415 - not for --help
 
     checkout = find_checkout(Path.cwd())
+    verify = guess_verify(checkout.root)
     written = scaffold(checkout)
     for path, is_new in written:
         click.echo(f"{'wrote' if is_new else 'left as it was'}  {path}")
     click.echo()
     click.echo(next_steps(checkout))
+    lacking = lacking_for(verify, checkout.root, settings().search_path) if verify and written[-1][1] else None
+    if lacking:
+        click.secho(f"\nBefore you go on: {lacking}", fg="yellow")
+        click.echo("Install it for the workers, or write another `verify`: nothing lands that it fails on.")
 
 
 @click.command()

@@ -249,3 +249,19 @@ def test_the_doctor_says_how_to_mend_what_fails(ready_desk: Desk) -> None:
     assert done.returncode == 1
     assert "failed   agent default" in done.stdout
     assert "--chmod=+x" in done.stdout
+
+
+def test_the_doctor_names_what_a_blueprint_and_the_verify_command_lack(ready_desk: Desk) -> None:
+    policy = ready_desk.checkout / ".shopfloor/repo.yaml"
+    blueprint = ready_desk.checkout / ".shopfloor/blueprints/note.yaml"
+    lines = [line for line in policy.read_text().splitlines() if not line.startswith(("verify:", "# verify:"))]
+    policy.write_text("\n".join([*lines, 'verify: "nope-9 test"', ""]))
+    blueprint.with_name("other.yaml").write_text(
+        blueprint.read_text().replace("name: note", "name: other").replace("name: default", "name: nobody")
+    )
+    git(ready_desk.checkout, "add", ".shopfloor")
+    git(ready_desk.checkout, "commit", "--quiet", "--message", "Break what is used")
+    done = ready_desk.run("doctor")
+    assert done.returncode == 1
+    assert "'nobody'" in done.stdout
+    assert "needs nope-9, and there is none" in done.stdout
