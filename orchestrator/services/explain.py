@@ -33,7 +33,7 @@ def explain(floor: Floor, task_id: str) -> Explanation:
     task = floor.store.task(task_id)
     reason = _why(floor, task)
     return Explanation(
-        id=task.id, state=task.state, reason=reason, history=_history(task), remedy=_remedy(task, reason)
+        id=task.id, state=task.state, reason=reason, history=_history(task), remedy=_remedy(floor, task, reason)
     )
 
 
@@ -86,18 +86,25 @@ def _history(task: Task) -> tuple[str, ...]:
     if task.reworks:
         lines.append(f"{task.reworks} reworks after the merge train sent it back")
     if task.feedback:
-        lines.append(f"the last failure was step {task.feedback.step} (exit code {task.feedback.exit_code})")
+        code = "" if task.feedback.exit_code is None else f" (exit code {task.feedback.exit_code})"
+        lines.append(f"the last failure was step {task.feedback.step}{code}")
     if task.reason and task.state is State.QUEUED:
         lines.append(f"{task.reason.code}: {task.reason.text}")
     return tuple(lines)
 
 
-def _remedy(task: Task, reason: Reason) -> str:
+def _remedy(floor: Floor, task: Task, reason: Reason) -> str:
     if reason.code in {ReasonCode.HALT, ReasonCode.HALTED}:
         return "Lift the halt with `shopfloor resume`."
     match task.state:
+        case State.WAITING:
+            stuck = (each for each in task.depends_on if floor.store.task(each).state is State.ESCALATED)
+            return " ".join(f"{each} needs a person: see `shopfloor explain {each}`." for each in stuck)
         case State.ESCALATED:
-            return f"Read `shopfloor logs {task.id}`; then `shopfloor retry {task.id}` or `shopfloor cancel {task.id}`."
+            text = f"Read `shopfloor logs {task.id}`; then `shopfloor retry {task.id}` or `shopfloor cancel {task.id}`."
+            if reason.code is ReasonCode.SCOPE_VIOLATION:
+                text += " If it does need those files, cancel it and submit it anew with a wider `--scope`."
+            return text
         case State.REVIEW:
             return f"`shopfloor approve {task.id}` or `shopfloor reject {task.id} --why WHY`."
         case _:

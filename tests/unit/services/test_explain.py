@@ -8,7 +8,7 @@ import pytest
 
 from orchestrator.domain.halt import Reach
 from orchestrator.domain.rounds import How
-from orchestrator.domain.task import Reason, ReasonCode, State
+from orchestrator.domain.task import Feedback, Reason, ReasonCode, State
 from orchestrator.domain.train import Candidate, Train
 from orchestrator.errors import NotFoundError
 from orchestrator.services.explain import explain
@@ -108,6 +108,24 @@ def test_an_escalated_task_keeps_its_reason_and_says_what_to_do(floor: Floor) ->
     told = explain(floor, task.id)
     assert told.reason.code is ReasonCode.BUDGET_EXCEEDED
     assert told.remedy == "Read `shopfloor logs T1`; then `shopfloor retry T1` or `shopfloor cancel T1`."
+
+
+def test_a_task_that_left_its_scope_is_told_how_to_get_a_wider_one(floor: Floor) -> None:
+    reason = Reason(code=ReasonCode.SCOPE_VIOLATION, text="the diff touches a.")
+    assert "wider `--scope`" in explain(floor, enqueue(floor, state=State.ESCALATED, reason=reason).id).remedy
+
+
+def test_a_task_that_waits_for_an_escalated_one_says_that_a_person_has_to_decide_about_that(floor: Floor) -> None:
+    put(floor, State.REVIEW, id="T8")
+    put(floor, State.ESCALATED, id="T9")
+    task = enqueue(floor, state=State.WAITING, depends_on=("T8", "T9"))
+    assert explain(floor, task.id).remedy == "T9 needs a person: see `shopfloor explain T9`."
+
+
+@pytest.mark.parametrize(("code", "text"), [(1, "step review (exit code 1)"), (None, "step review")])
+def test_the_last_failure_has_its_exit_code_only_where_there_was_one(floor: Floor, code: int | None, text: str) -> None:
+    task = enqueue(floor, feedback=Feedback(step="review", exit_code=code, log=""))
+    assert explain(floor, task.id).history == (f"the last failure was {text}",)
 
 
 def test_the_first_on_the_train_is_next_and_the_others_name_who_is_ahead(floor: Floor) -> None:
