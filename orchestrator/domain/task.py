@@ -105,8 +105,14 @@ FINAL = frozenset({State.MERGED, State.CANCELLED})
 """States that nothing leaves."""
 
 
-def check_transition(source: State | None, cause: Cause, target: State) -> None:
+def check_transition(source: State | None, cause: Cause, target: State, task: str = "The task") -> None:
     """Refuse a move that the table does not hold.
+
+    Args:
+        source: Where it is; None before it is submitted.
+        cause: What would move it.
+        target: Where to.
+        task: Who is meant, as the error's message begins with it.
 
     Raises:
         TransitionError: naming the task's state and what may be done from there.
@@ -116,7 +122,7 @@ def check_transition(source: State | None, cause: Cause, target: State) -> None:
     causes = sorted({row.cause.value for row in TRANSITIONS if row.source == source})
     allowed = ", ".join(causes) or "nothing"
     raise TransitionError(
-        f"A task that is {source or 'not there yet'} cannot become {target} by '{cause}'.",
+        f"{task} is {source or 'not there yet'}, and cannot become {target} by '{cause}'.",
         f"From there it allows: {allowed}.",
     )
 
@@ -318,7 +324,7 @@ class Task(Frozen):
         Raises:
             TransitionError: the table does not allow it.
         """
-        check_transition(self.state, cause, target)
+        check_transition(self.state, cause, target, self.id)
         return self.noted(state=target, **changes)
 
     def noted(self, **changes: Any) -> Task:  # noqa: ANN401 - as above

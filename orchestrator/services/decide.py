@@ -78,7 +78,7 @@ def retry(floor: Floor, task_id: str, *, who: str) -> Task:
 
     def decide(task: Task) -> Move:
         now = floor.clock()
-        check_transition(task.state, Cause.RETRIED, State.QUEUED)
+        check_transition(task.state, Cause.RETRIED, State.QUEUED, task.id)
         blueprint = _blueprint_now(floor, task)
         states = {each: floor.store.task(each).state for each in task.depends_on}
         wanted = tuple(each for each, state in states.items() if state is not State.CANCELLED)

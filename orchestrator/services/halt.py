@@ -39,9 +39,8 @@ def halt(floor: Floor, reach: Reach, name: str, *, why: str, who: str) -> Halt:
     if reach is Reach.REPOSITORY:
         floor.store.repository(name)
     now = floor.clock()
-    event = Event(
-        at=now, task=name if reach is Reach.TASK else None, type="halt", who=who, text=f"{reach} {name}: {why}"
-    )
+    of = f"{reach} {name}".rstrip()
+    event = Event(at=now, task=name if reach is Reach.TASK else None, type="halt", who=who, text=f"{of}: {why}")
     wanted = Halt(epoch=0, reach=reach, name=name, why=why, who=who, at=now)
     placed = floor.store.add_halt(wanted, event)
     stopped = [task for task in floor.store.tasks([State.RUNNING]) if placed.stops(task, task.host)]

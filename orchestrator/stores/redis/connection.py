@@ -44,7 +44,7 @@ def told() -> Iterator[None]:
         ) from error
     except (RedisConnectionError, RedisTimeoutError, BusyLoadingError) as error:
         raise UnreachableError(
-            f"Redis cannot be reached: {error}.",
+            f"Redis cannot be reached: {str(error).rstrip('.')}.",
             "Start the fleet with `shopfloor up`, or point SHOPFLOOR_REDIS_URL at a Redis server that runs.",
         ) from error
     except OutOfMemoryError as error:

@@ -47,6 +47,11 @@ def test_a_refusal_names_the_state_and_what_is_allowed_from_there(source: State 
     assert caught.value.remedy == f"From there it allows: {', '.join(allowed) or 'nothing'}."
 
 
+def test_a_refusal_names_the_task() -> None:
+    with pytest.raises(TransitionError, match=r"^T7 is queued, and cannot become merging by 'approved'\."):
+        check_transition(State.QUEUED, Cause.APPROVED, State.MERGING, "T7")
+
+
 def test_nothing_leaves_a_final_state_and_something_every_other() -> None:
     left = {row.source for row in TRANSITIONS}
     assert left == {None, *State} - FINAL
