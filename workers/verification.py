@@ -34,16 +34,15 @@ def verify(station: Station, repository_id: str, fence: int) -> None:
         if not has_room:
             postponed(station.floor, repository_id, fence)
             return
-        _verify(station, repository_id, fence)
+        taken = verify_started(station.floor, repository_id, fence, station.settings.host)
+        if taken is None:
+            return  # asking for others now would answer each message by several, without end in a halt
+        _verify(station, repository_id, fence, *taken)
     ask_for_waiting(station.floor)
 
 
-def _verify(station: Station, repository_id: str, fence: int) -> None:
+def _verify(station: Station, repository_id: str, fence: int, task: Task, candidate: Candidate) -> None:
     floor, state = station.floor, station.state
-    taken = verify_started(floor, repository_id, fence, station.settings.host)
-    if taken is None:
-        return
-    task, candidate = taken
     underway = Underway("train", task.id, fence, repository_id, task.blueprint, None, None, 0.0)
     state.begin(underway)
     try:
