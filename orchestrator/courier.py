@@ -19,6 +19,7 @@ DISPATCH = "shopfloor.dispatch"
 RECONCILE = "shopfloor.reconcile"
 MERGE = "shopfloor.merge"
 PREPARE = "shopfloor.prepare"
+CLEAR = "shopfloor.clear"
 VERIFY = "shopfloor.verify"
 
 

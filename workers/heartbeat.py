@@ -7,15 +7,14 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from orchestrator.courier import CLEAR, host_queue
 from orchestrator.domain.fleet import Host
 from orchestrator.domain.halt import halt_of
 from orchestrator.errors import ShopfloorError, UnreachableError
 from orchestrator.services.attempt import gave_up, halted
 from orchestrator.services.verify import verify_abandoned
-from orchestrator.store import Holder
+from orchestrator.store import Holder, Wake
 from workers.host import Stop, machine_seconds
-from workers.leftovers import clear_away, salvage
-from workers.workspaces.worktree import WorktreeWorkspaces
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -49,7 +48,6 @@ class Heartbeat:
         self.floor = floor
         self._settings = settings
         self._state = state
-        self._workspaces = WorktreeWorkspaces(state.workspaces)
         self._started_at = floor.clock()
         self._stopping = threading.Event()
         self._draining = False
@@ -100,7 +98,7 @@ class Heartbeat:
                 _log.warning("attempt %s is not given back now: %s", each.lease.name, error)
                 continue
             if self._state.is_idle(each.lease):
-                clear_away(self.floor, self._state, self._workspaces, each)
+                self._lay_aside(each.lease)
 
     def _sign_off(self) -> None:
         """Strike the host off, so that nothing more is placed here."""
@@ -196,11 +194,17 @@ class Heartbeat:
         lease = underway.lease
         try:
             if lease.kind is Holder.TASK:
-                task = gave_up(self.floor, underway.id, lease.fence, why)
-                mirror = self.floor.mirror(self.floor.store.repository(underway.repository))
-                salvage(mirror, self._workspaces, underway.id, underway.fence, task.head if task else None)
+                gave_up(self.floor, underway.id, lease.fence, why)
             else:
                 verify_abandoned(self.floor, underway.repository, lease.fence, self._settings.host)
         except ShopfloorError as error:
             _log.warning("attempt %s is left for its lease to run out: %s", lease.name, error)
-        clear_away(self.floor, self._state, self._workspaces, underway)
+        self._lay_aside(lease)
+
+    def _lay_aside(self, lease: Lease) -> None:
+        """Have the directories of an attempt that is over cleared away, by a process of the pool (`clear_aside`)."""
+        self._state.lay_aside(lease)
+        try:
+            self.floor.send((Wake(CLEAR, (), host_queue(self._settings.host)),))
+        except ShopfloorError as error:
+            _log.warning("attempt %s is cleared away with the next one: %s", lease.name, error)

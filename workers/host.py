@@ -10,7 +10,7 @@ import fcntl
 import json
 import os
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -84,6 +84,7 @@ class HostState:
         self.scratch = root / "scratch"
         self.policies = root / "policies"
         self._attempts = root / "attempts"
+        self._aside = root / "aside"
         self._pulse = root / "run" / "pulse.json"
         self._read: tuple[int, float, Mapping[str, list[str]]] = (0, 0.0, {})
 
@@ -125,15 +126,23 @@ class HostState:
         """Note that the attempt is over."""
         self._note_of(lease).unlink(missing_ok=True)
 
+    def lay_aside(self, lease: Lease) -> None:
+        """Note that the attempt is over, and that its directories are still to be cleared away."""
+        self._aside.mkdir(parents=True, exist_ok=True)
+        note = self._note_of(lease)
+        with suppress(FileNotFoundError):  # whoever was at it has cleared it away
+            note.replace(self._aside / note.name)
+
+    def take_aside(self) -> Iterator[Underway]:
+        """Take what was laid aside, each by one process alone."""
+        for path, each in _notes_in(self._aside):
+            with suppress(FileNotFoundError):
+                path.unlink()
+                yield each
+
     def underway(self) -> list[Underway]:
         """Every attempt on this host."""
-        found = []
-        for path in sorted(self._attempts.glob("*.json")):
-            try:
-                found.append(Underway(**json.loads(path.read_text("utf-8"))))
-            except FileNotFoundError:
-                continue  # it ended between the listing and the reading
-        return found
+        return [each for _, each in _notes_in(self._attempts)]
 
     def is_idle(self, lease: Lease) -> bool:
         """Tell whether no process is at the attempt right now."""
@@ -186,6 +195,14 @@ class HostState:
 
     def _note_of(self, lease: Lease) -> Path:
         return self._attempts / f"{lease.name}.json"
+
+
+def _notes_in(folder: Path) -> list[tuple[Path, Underway]]:
+    found = []
+    for path in sorted(folder.glob("*.json")):
+        with suppress(FileNotFoundError):  # it ended between the listing and the reading
+            found.append((path, Underway(**json.loads(path.read_text("utf-8")))))
+    return found
 
 
 def _by_this_process(underway: Underway) -> str:

@@ -62,10 +62,27 @@ def clear_away(floor: Floor, state: HostState, workspaces: Workspaces, over: Und
     state.forget(over.lease)
 
 
+def clear_aside(floor: Floor, state: HostState, workspaces: Workspaces) -> None:
+    """Keep the unfinished work of every attempt that was laid aside, and clear it away.
+
+    In a process of the pool, never in the worker's own: that one forks processes of the pool while its heartbeat works,
+    and a process that is forked while another is started keeps the pipe open by which its starter learns that it runs.
+    """
+    for each in state.take_aside():
+        if each.lease.kind is Holder.TASK:
+            try:
+                task = floor.store.task(each.id)
+                mirror = floor.mirror(floor.store.repository(each.repository))
+                salvage(mirror, workspaces, each.id, each.fence, task.head)
+            except ShopfloorError as error:
+                _log.warning("attempt %s is not salvaged: %s", each.lease.name, error)
+        clear_away(floor, state, workspaces, each)
+
+
 def clear_leftovers(floor: Floor, state: HostState) -> None:
     """Before a worker's first step: keep the unfinished work of the one before it, and clear its directories."""
     workspaces = WorktreeWorkspaces(state.workspaces)
-    for each in state.underway():
+    for each in (*state.underway(), *state.take_aside()):
         if each.lease.kind is Holder.TASK:
             try:
                 task = floor.store.task(each.id)

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 from orchestrator import logs
 from orchestrator.config import settings
-from orchestrator.courier import PREPARE, VERIFY
+from orchestrator.courier import CLEAR, PREPARE, VERIFY
 from orchestrator.domain.rounds import Onward
 from workers import verification
 from workers.app import app
 from workers.chain import AGENT, GATE, PUBLISH_TASK, RUN, chain_of
+from workers.leftovers import clear_aside
 from workers.runner import Ahead, Runner
 from workers.station import Station
 
@@ -55,6 +56,13 @@ def verify(repository_id: str, fence: int) -> None:
     """Verify a candidate of a merge train."""
     with logs.bound(fence=fence, step="verify", host=settings().host):
         verification.verify(_station(), repository_id, fence)
+
+
+@app.task(name=CLEAR)
+def clear() -> None:
+    """Clear away what attempts that died have left on this host."""
+    here = _station()
+    clear_aside(here.floor, here.state, here.workspaces)
 
 
 def _go_on(self: CeleryTask[..., None], task_id: str, fence: int, ahead: Ahead) -> None:
