@@ -124,9 +124,11 @@ def _columns(board: Board, now: datetime) -> dict[str, cards.Column]:
         return [task for task in board.tasks if task.state in states]
 
     queue = sorted(among(State.QUEUED), key=lambda task: (task.priority, task.queued_at or task.created_at))
+    holders = among(State.RUNNING, State.REVIEW, State.MERGING)
+    behind = [cards.queued(task, now, holders) for task in queue]
     done = sorted(among(State.MERGED), key=lambda task: task.ended_at or task.created_at, reverse=True)
     return {
-        "queued": cards.Column("queued", [cards.queued(task, now) for task in (*queue, *among(State.WAITING))]),
+        "queued": cards.Column("queued", [*behind, *(cards.queued(task, now) for task in among(State.WAITING))]),
         "running": cards.Column("running", [cards.running(task, now) for task in among(State.RUNNING)]),
         "review": cards.Column("review", [cards.review(task, now) for task in among(State.REVIEW)]),
         "merging": cards.Column("merging", cards.merging(among(State.MERGING), board.trains, now)),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from rich.text import Text
 
 from orchestrator.cli.render import MARKS, STATE_STYLES, bar
 from orchestrator.cli.text import age, amount, line, minutes, span
+from orchestrator.domain.scope import Scope
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,11 +66,30 @@ class Column:
         return [_fit(head), *(drawn for card in whole for drawn in card)]
 
 
-def queued(task: Task, now: datetime) -> Card:
-    """A task that waits to be placed, or for others."""
+def queued(task: Task, now: datetime, holders: Sequence[Task] = ()) -> Card:
+    """A task that waits to be placed, or for others.
+
+    Args:
+        task: The task.
+        now: The time of the frame.
+        holders: Tasks that hold their scopes; the first whose scope meets that of the task is named.
+    """
     since = age(task.queued_at or task.created_at, now)
-    why = f"after {', '.join(task.depends_on)}" if task.state == "waiting" else f"{since} · p{task.priority}"
+    holder = next((each.id for each in holders if _in_the_way(each, task)), None)
+    if task.state == "waiting":
+        why = f"after {', '.join(task.depends_on)}"
+    else:
+        why = f"scope of {holder} · {since}" if holder else f"{since} · p{task.priority}"
     return Card(_heading(task, task.state), (Text(f"{why} · {line(task.blueprint)}", DIM),))
+
+
+def _in_the_way(holder: Task, task: Task) -> bool:
+    return holder.repository == task.repository and _meet(holder.scope, task.scope)
+
+
+@lru_cache(maxsize=65536)  # a board is drawn four times a second, and may have hundreds of tasks in its queue
+def _meet(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
+    return Scope.of(one).meets(Scope.of(other))
 
 
 def running(task: Task, now: datetime) -> Card:

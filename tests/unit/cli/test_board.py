@@ -54,6 +54,13 @@ def test_what_runs_is_shown_at_every_size(crowded: Board, width: int, height: in
     assert "T4" in shown
 
 
+def test_a_queued_task_names_the_one_that_holds_its_scope(shell: Shell) -> None:
+    submit(shell.desk._store, id="T9", repository="web-1", scope=("src/part3/api",))  # type: ignore[attr-defined]
+    submit(shell.desk._store, id="T10", repository="web-1", scope=("docs",))  # type: ignore[attr-defined]
+    queue = "\n".join(drawn(watch.Feed(shell.desk).board(), 200, 60))
+    assert queue.count("scope of T3") == 1
+
+
 def test_what_finds_no_room_is_counted(crowded: Board) -> None:
     assert "more" in "\n".join(drawn(crowded, 80, 24))
 
