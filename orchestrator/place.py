@@ -126,9 +126,12 @@ def write_fleet(fleet: Fleet) -> None:
     fleet.state.mkdir(parents=True, exist_ok=True, mode=0o700)
     temporary = fleet.state / f".{_RECORD}.{os.getpid()}"
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123 - a descriptor, made for its owner alone
-        file.write(fleet.model_dump_json(indent=1))
-    temporary.replace(fleet.state / _RECORD)
+    try:
+        with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123 - a descriptor, made for its owner alone
+            file.write(fleet.model_dump_json(indent=1))
+        temporary.replace(fleet.state / _RECORD)
+    finally:
+        temporary.unlink(missing_ok=True)  # it is there still only where the disk is full
 
 
 def repository_of(path: Path, settings: Settings) -> Repository:

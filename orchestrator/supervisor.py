@@ -10,13 +10,14 @@ standard output, and gives up if standard input ends before tasks can be taken.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -32,7 +33,7 @@ from orchestrator.supervision.plan import API, BEAT, CONTROL, FLOWER, HOST, REDI
 from orchestrator.tokens import TOKENS_FILE, Role, add_token, remove_token
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from orchestrator.store import Store
@@ -45,6 +46,16 @@ _KILL_SECONDS = 10.0
 _POLL = 0.02  # seconds
 _ORDER_OF_END = ((HOST,), (CONTROL, BEAT, API, FLOWER), (REDIS,))
 _LOCAL = "local"
+_UNWRITABLE = (
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EROFS,
+    errno.EACCES,
+    errno.EPERM,
+    errno.ENOTDIR,
+    errno.EEXIST,
+    errno.ENAMETOOLONG,
+)
 
 
 def run(
@@ -68,10 +79,11 @@ def run(
 
     Raises:
         RefusedError: It is up already, or the API's port is taken.
-        SetupError: A program does not come up.
+        SetupError: A program does not come up, or the state directory cannot be written.
         UnreachableError: The configured Redis does not answer.
     """
     with ExitStack() as stack:
+        stack.enter_context(_writing(order.state))
         alarm = stack.enter_context(Alarm(hangup_stops=given_up is None))
         hold = Hold(order.state)
         stack.callback(hold.release)
@@ -99,7 +111,8 @@ def detach(order: Order) -> Summary:
     Raises:
         ShopfloorError: As for `run`.
     """
-    (order.state / "logs").mkdir(parents=True, exist_ok=True, mode=0o700)
+    with _writing(order.state):
+        (order.state / "logs").mkdir(parents=True, exist_ok=True, mode=0o700)
     with (order.state / "logs" / "supervisor.log").open("ab") as log:
         child = subprocess.Popen(
             [sys.executable, "-P", "-m", "orchestrator.supervisor"],
@@ -151,6 +164,20 @@ def down(fleet: Fleet) -> list[int]:
 def further_host(fleet: Fleet, host: str) -> Path:
     """The state directory of one more host of a fleet on this machine."""
     return fleet.state / "hosts" / host
+
+
+@contextmanager
+def _writing(state: Path) -> Iterator[None]:
+    """Turn what keeps a state directory from being written into an error that names it."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _UNWRITABLE:
+            raise
+        raise SetupError(
+            f"The state directory {state} cannot be written: {error.strerror}.",
+            "Make room there and let this user write there, or name another place with XDG_STATE_HOME.",
+        ) from error
 
 
 def _start(crew: Crew, order: Order, ready: Callable[[Summary], None]) -> bool:
@@ -217,9 +244,9 @@ def _wait_for_remains(state: Path) -> None:
 def _stop(crew: Crew, order: Order) -> None:
     for names in _ORDER_OF_END:
         crew.end(names)
-    write_fleet(
-        read_fleet(order.name, order.state).model_copy(update={"pid": None, "redis_url": None, "api_url": None})
-    )
+    ended = read_fleet(order.name, order.state).model_copy(update={"pid": None, "redis_url": None, "api_url": None})
+    with suppress(OSError):  # a full disk: whoever reads the record sees by its lock that nobody runs
+        write_fleet(ended)
 
 
 def _down(state: Path) -> int | None:
@@ -261,8 +288,9 @@ def _as_detached() -> int:
             print(json.dumps({kind: what}), file=output, flush=True)
 
     def log(text: str) -> None:
-        sys.stderr.write(f"{datetime.now(UTC).isoformat(timespec='seconds')} {text}\n")
-        sys.stderr.flush()
+        with suppress(OSError):  # the log's disk is full: to run on is worth more than to be told of
+            sys.stderr.write(f"{datetime.now(UTC).isoformat(timespec='seconds')} {text}\n")
+            sys.stderr.flush()
 
     try:
         came_up = run(order, log, lambda summary: say("ready", summary.model_dump()), given_up=sys.stdin.fileno())

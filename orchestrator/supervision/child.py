@@ -111,9 +111,13 @@ class Child:
         self._close()
         if time.monotonic() - self._started > _STEADY:
             self.failures = 0
+        self.put_off()
+        return code
+
+    def put_off(self) -> None:
+        """Set the time of its next start, later with each failure in a row."""
         self.failures += 1
         self.due = time.monotonic() + min(_BACKOFF_MOST, _BACKOFF_FIRST * 2**self.failures)
-        return code
 
     def waits(self) -> bool:
         """Whether it does not run and its time to be started has come."""

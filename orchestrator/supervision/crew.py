@@ -86,7 +86,7 @@ class Crew:
                 if code is not None:
                     self._tell(f"{child.name} ended (exit {code}) and is started again; see {child.log}.")
                 if child.waits():
-                    self._begin(child)
+                    self._begin_again(child)
             waiting = [child.due - time.monotonic() for child in self._children if not child.runs]
             self._wait(min([_WATCH, *waiting]))
 
@@ -130,6 +130,14 @@ class Crew:
             raise SetupError(
                 f"{child.name} cannot be started: {error.strerror}.", "Mend that, and try again."
             ) from error
+
+    def _begin_again(self, child: Child) -> None:
+        """Start a program that ran before; a machine that cannot do so now (a full disk) may be able to later."""
+        try:
+            child.start()
+        except OSError as error:
+            child.put_off()
+            self._tell(f"{child.name} cannot be started again: {error.strerror}; it is tried again.")
 
 
 def _said(child: Child) -> str:

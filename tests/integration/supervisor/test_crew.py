@@ -131,6 +131,31 @@ def test_one_that_crashes_is_started_again_and_said_so(bench: Bench, census: Cen
     assert "a ended (exit 137) and is started again" in bench.told[0]
 
 
+def test_one_that_cannot_be_started_again_now_is_tried_later(bench: Bench, census: Census) -> None:
+    away = bench.directory / "away"
+    away.mkdir()
+    assert bench.crew.start([replace(script("a", SLEEP, census, bench.directory), directory=away)], 10)
+
+    def disturb() -> None:
+        away.rename(bench.directory / "elsewhere")  # as little can be started there as where a disk is full
+        first = census.alive()
+        for each in first:
+            each.kill()
+        try:
+            eventually(lambda: any("cannot be started again" in told for told in bench.told), "a failed start")
+            (bench.directory / "elsewhere").rename(away)
+            eventually(lambda: set(census.alive()) - set(first), "another start")
+        finally:
+            ask_to_stop()
+
+    thread = threading.Thread(target=disturb)
+    thread.start()
+    bench.crew.keep()
+    thread.join()
+    bench.crew.end(["a"])
+    assert any("cannot be started again: No such file or directory" in told for told in bench.told)
+
+
 def test_a_request_during_the_start_ends_it(bench: Bench, census: Census) -> None:
     program = script("a", SLEEP, census, bench.directory)
 
