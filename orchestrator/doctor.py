@@ -15,6 +15,7 @@ from blueprints.catalog import Catalog
 from blueprints.errors import BlueprintError, ChoiceError
 from blueprints.policy import RepositoryPolicy, parse_policy
 from orchestrator.checkout import Checkout, find_checkout
+from orchestrator.desks.remote import RemoteDesk
 from orchestrator.domain.frozen import Frozen
 from orchestrator.embedded import server_binary
 from orchestrator.errors import ShopfloorError
@@ -82,13 +83,7 @@ def examine(path: Path, settings: Settings) -> Iterator[Finding]:
     """
     yield _python()
     yield _git()
-    try:
-        fleet = find_fleet(path, settings)
-    except ShopfloorError as error:
-        yield _failed("fleet", error)
-    else:
-        yield _state(fleet)
-        yield from _redis(fleet, settings)
+    yield from _fleet(path, settings)
     try:
         checkout = find_checkout(path)
         repository = repository_of(path, settings)
@@ -103,6 +98,35 @@ def examine(path: Path, settings: Settings) -> Iterator[Finding]:
         remedy="Run only agents and tasks that you trust, or run Shopfloor in a machine of its own.",
         alarming=True,
     )
+
+
+def _fleet(path: Path, settings: Settings) -> Iterator[Finding]:
+    """The fleet that commands would speak to, in the way that they would."""
+    if settings.api_url is not None:
+        yield _api(settings.api_url, settings.token)
+        return
+    try:
+        fleet = find_fleet(path, settings)
+    except ShopfloorError as error:
+        yield _failed("fleet", error)
+        return
+    yield _state(fleet)
+    yield from _redis(fleet, settings)
+
+
+def _api(url: str, token: str | None) -> Finding:
+    if token is None:
+        remedy = "Ask for a token of the fleet (`shopfloor token add NAME`), and set SHOPFLOOR_TOKEN to it."
+        return Finding(subject="api", verdict=Verdict.FAILED, text="SHOPFLOOR_TOKEN is not set.", remedy=remedy)
+    desk = RemoteDesk(url, token)
+    try:
+        hosts = len(desk.hosts())
+    except ShopfloorError as error:
+        return _failed("api", error)
+    finally:
+        desk.close()
+    text = f"{url} answers; its fleet has {hosts} connected {'host' if hosts == 1 else 'hosts'}"
+    return Finding(subject="api", verdict=Verdict.OK, text=text)
 
 
 def _python() -> Finding:

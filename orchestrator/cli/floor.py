@@ -137,7 +137,7 @@ def _here() -> tuple[Settings, Fleet]:
     from orchestrator.config import settings  # noqa: PLC0415 - not for --help
     from orchestrator.place import find_fleet  # noqa: PLC0415 - looks at the checkout by git
 
-    said = settings()
+    said = replace(settings(), api_url=None)  # what runs on this machine is no matter of an API elsewhere
     return said, find_fleet(Path.cwd(), said)
 
 

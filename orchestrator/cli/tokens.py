@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -89,4 +90,5 @@ def _file() -> Path:
     from orchestrator.place import find_fleet  # noqa: PLC0415 - the same
     from orchestrator.tokens import TOKENS_FILE  # noqa: PLC0415 - the same
 
-    return find_fleet(Path.cwd(), settings()).state / TOKENS_FILE
+    said = replace(settings(), api_url=None)  # tokens are given on the machine that serves the API, not through it
+    return find_fleet(Path.cwd(), said).state / TOKENS_FILE

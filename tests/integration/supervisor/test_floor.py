@@ -265,3 +265,14 @@ def test_the_doctor_names_what_a_blueprint_and_the_verify_command_lack(ready_des
     assert done.returncode == 1
     assert "'nobody'" in done.stdout
     assert "needs nope-9, and there is none" in done.stdout
+
+
+def test_the_url_of_an_api_changes_nothing_for_what_runs_on_this_machine(ready_desk: Desk) -> None:
+    elsewhere = {"SHOPFLOOR_API_URL": "http://127.0.0.1:9", "SHOPFLOOR_TOKEN": "t"}
+    assert ready_desk.run("up", "--detach").returncode == 0
+    assert ready_desk.run("token", "add", "ci", **elsewhere).returncode == 0
+    assert "ci" in [each["name"] for each in ready_desk.ask("token", "list")]
+    report = ready_desk.run("doctor", **elsewhere)
+    assert report.returncode == 1
+    assert "failed   api: The API at http://127.0.0.1:9 cannot be reached" in report.stdout
+    assert "down." in ready_desk.run("down", **elsewhere).stdout
