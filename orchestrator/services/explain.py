@@ -106,6 +106,7 @@ def _remedy(floor: Floor, task: Task, reason: Reason) -> str:
                 text += " If it does need those files, cancel it and submit it anew with a wider `--scope`."
             return text
         case State.REVIEW:
-            return f"`shopfloor approve {task.id}` or `shopfloor reject {task.id} --why WHY`."
+            read = f"Read the change on branch {task.branch}; then " if task.branch else ""
+            return f"{read}`shopfloor approve {task.id}` or `shopfloor reject {task.id} --why WHY`."
         case _:
             return ""
