@@ -37,28 +37,30 @@ def verify(station: Station, repository_id: str, fence: int) -> None:
         taken = verify_started(station.floor, repository_id, fence, station.settings.host)
         if taken is None:
             return  # asking for others now would answer each message by several, without end in a halt
-        _verify(station, repository_id, fence, *taken)
+        execution = _execution_of(station, repository_id, fence, *taken)
+    # The verdict moves the train on, which asks for the next candidate: by then there is room for it.
+    if execution is None or execution.ending is Ending.stopped:
+        verify_abandoned(station.floor, repository_id, fence, station.settings.host)
+    else:
+        code = execution.exit_code if execution.ending is Ending.exited else None
+        said = f"\n[shopfloor] {execution.why}" if execution.why else ""
+        verify_ended(station.floor, repository_id, fence, code, execution.tail.decode("utf-8", "replace") + said)
     ask_for_waiting(station.floor)
 
 
-def _verify(station: Station, repository_id: str, fence: int, task: Task, candidate: Candidate) -> None:
-    floor, state = station.floor, station.state
+def _execution_of(
+    station: Station, repository_id: str, fence: int, task: Task, candidate: Candidate
+) -> Execution | None:
+    """How the verify command went; None where this host could not run it."""
     underway = Underway("train", task.id, fence, repository_id, task.blueprint, None, None, 0.0)
-    state.begin(underway)
+    station.state.begin(underway)
     try:
-        execution = _run(station, task, candidate, underway)
+        return _run(station, task, candidate, underway)
     except (ShopfloorError, OSError):
         _log.exception("candidate %s of %s could not be verified on this host", fence, repository_id)
-        verify_abandoned(floor, repository_id, fence, station.settings.host)
-        return
+        return None
     finally:
-        state.forget(underway.lease)
-    if execution.ending is Ending.stopped:
-        verify_abandoned(floor, repository_id, fence, station.settings.host)
-        return
-    code = execution.exit_code if execution.ending is Ending.exited else None
-    said = f"\n[shopfloor] {execution.why}" if execution.why else ""
-    verify_ended(floor, repository_id, fence, code, execution.tail.decode("utf-8", "replace") + said)
+        station.state.forget(underway.lease)
 
 
 def _run(station: Station, task: Task, candidate: Candidate, underway: Underway) -> Execution:

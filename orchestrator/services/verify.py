@@ -29,19 +29,20 @@ _POSTPONED = timedelta(seconds=5)
 def verify_started(floor: Floor, repository_id: str, fence: int, host: str) -> tuple[Task, Candidate] | None:
     """Take a candidate for verification on a host; None where it is not wanted any more, or another host has it."""
     repository = floor.store.repository(repository_id)
-    train, candidate = _unjudged(floor, repository, fence)
-    if candidate is None or candidate.host:
-        return None
-    task = floor.store.task(candidate.task)
-    if halt_of(floor.store.halts(), task, host):
-        return None
-    taken = candidate.model_copy(update={"host": host, "verify_started_at": floor.clock()})
-    event = floor.happened(task, Note.VERIFY_STARTED, fence=fence, host=host)
-    try:
-        floor.store.commit_train(train.noted(taken), [event], lease_seconds=floor.lease_seconds)
-    except StaleError:
-        return None
-    return task, taken
+    while True:
+        train, candidate = _unjudged(floor, repository, fence)
+        if candidate is None or candidate.host:
+            return None
+        task = floor.store.task(candidate.task)
+        if halt_of(floor.store.halts(), task, host):
+            return None
+        taken = candidate.model_copy(update={"host": host, "verify_started_at": floor.clock()})
+        event = floor.happened(task, Note.VERIFY_STARTED, fence=fence, host=host)
+        try:
+            floor.store.commit_train(train.noted(taken), [event], lease_seconds=floor.lease_seconds)
+        except StaleError:
+            continue  # somebody else took it, or only noted that a host had no time for it
+        return task, taken
 
 
 def verify_abandoned(floor: Floor, repository_id: str, fence: int, host: str) -> None:
