@@ -96,8 +96,13 @@ def choose_repository(access: Access, named: str | None) -> Repository:
     if named is not None:
         return named_repository(known, named)
     own = _own(access, known)
+    if own is None and not known:
+        raise InputError(
+            "The fleet knows no repository yet.",
+            "Give the command in a checkout of one, with SHOPFLOOR_REDIS_URL set; that makes it known.",
+        )
     if own is None:
-        listed = ", ".join(each.id for each in known) or "none"
+        listed = ", ".join(each.id for each in known)
         raise InputError(
             "It is not plain which repository is meant.", f"Name one with --repository; the fleet has: {listed}."
         )
@@ -110,7 +115,8 @@ def choose_repository(access: Access, named: str | None) -> Repository:
     if same is None:
         raise NotFoundError(
             f"The fleet does not know the repository of this checkout, {own.name}.",
-            "Run `shopfloor up` in a checkout of it on a host of the fleet, or name another with --repository.",
+            "Run `shopfloor blueprints` in a checkout of it on a host of the fleet, with SHOPFLOOR_REDIS_URL set; or name "
+            "another with --repository.",
         )
     return same
 

@@ -77,6 +77,15 @@ def test_a_checkout_that_is_not_set_up_is_told_so(tmp_path: Path) -> None:
         choose_repository(Access(DirectDesk(make_floor(tmp_path), who="ann"), bare), None)
 
 
+def test_a_fleet_without_a_repository_says_how_one_becomes_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = DirectDesk(make_floor(tmp_path), who="ann")
+    monkeypatch.setattr(desk, "repositories", list)
+    with pytest.raises(InputError, match="in a checkout of one"):
+        choose_repository(Access(desk, tmp_path), None)
+
+
 def test_outside_of_a_checkout_the_only_repository_is_meant(tmp_path: Path) -> None:
     floor = make_floor(tmp_path)
     access = Access(DirectDesk(floor, who="ann"), tmp_path)
