@@ -115,8 +115,8 @@ def choose_repository(access: Access, named: str | None) -> Repository:
     if same is None:
         raise NotFoundError(
             f"The fleet does not know the repository of this checkout, {own.name}.",
-            "Run `shopfloor blueprints` in a checkout of it on a host of the fleet, with SHOPFLOOR_REDIS_URL set; or name "
-            "another with --repository.",
+            "Run `shopfloor blueprints` in a checkout of it on a host of the fleet, with SHOPFLOOR_REDIS_URL set; "
+            "or name another with --repository.",
         )
     return same
 
