@@ -9,7 +9,8 @@ from blueprints.errors import ChoiceError
 from orchestrator.courier import CONTROL_QUEUE, DISPATCH, MERGE
 from orchestrator.domain.rounds import PUBLISH, closed, escalated
 from orchestrator.domain.task import Cause, Feedback, Reason, ReasonCode, State, Task, check_transition
-from orchestrator.errors import GitError, InputError
+from orchestrator.domain.train import Verdict
+from orchestrator.errors import GitError, InputError, TransitionError
 from orchestrator.services.attempt import accepted, blueprint_of
 from orchestrator.services.floor import Move
 from orchestrator.services.policy import rules_now
@@ -110,10 +111,12 @@ def cancel(floor: Floor, task_id: str, *, who: str) -> Task:
     """Give a task up: its agent is killed, its scope given back; its work stays under its refs.
 
     Raises:
-        TransitionError: the task has ended already.
+        TransitionError: the task has ended already, or is on the target, which is only not noted yet.
+        GitError: whether it is on the target cannot be seen.
     """
 
     def decide(task: Task) -> Move:
+        _check_not_landed(floor, task)
         now = floor.clock()
         reason = Reason(code=ReasonCode.CANCELLED, text=f"cancelled by {who}.")
         change = task.change.model_copy(update={"state": "closed"}) if task.change else None
@@ -131,6 +134,24 @@ def cancel(floor: Floor, task_id: str, *, who: str) -> Task:
     task = floor.decide(task_id, decide)
     floor.store.nudge()
     return task
+
+
+def _check_not_landed(floor: Floor, task: Task) -> None:
+    """Refuse to give up what is on the target already: whoever landed it died before the store knew."""
+    if task.state is not State.MERGING:
+        return
+    repository = floor.store.repository(task.repository)
+    candidate = floor.store.train(repository).candidate
+    if candidate is None or candidate.task != task.id or candidate.verdict is not Verdict.PASSED:
+        return
+    mirror = floor.mirror(repository)
+    mirror.ensure()
+    tip = mirror.fetch_target(repository.target)
+    if mirror.has(candidate.commit) and mirror.is_ancestor(candidate.commit, tip):
+        raise TransitionError(
+            f"Task {task.id} has landed on {repository.target} as {candidate.commit[:12]}; that is noted in a moment.",
+            "To take it back, revert that commit.",
+        )
 
 
 def first_agent_step(floor: Floor, task: Task) -> str:

@@ -10,7 +10,7 @@ import pytest
 from orchestrator.domain.halt import Reach
 from orchestrator.domain.task import ReasonCode, State
 from orchestrator.domain.train import Verdict
-from orchestrator.errors import GitError
+from orchestrator.errors import GitError, TransitionError
 from orchestrator.services.decide import cancel
 from orchestrator.services.explain import explain
 from orchestrator.services.halt import halt, resume
@@ -68,6 +68,28 @@ def test_what_landed_before_a_crash_is_recognised(yard: Yard) -> None:
     yard.merge()
     assert (yard.task(1).state, yard.task(1).merged_as) == (State.MERGED, commit)
     assert (landings(yard), merges(yard)) == (["T1"], 1)
+
+
+def test_what_landed_before_a_crash_cannot_be_cancelled_any_more(yard: Yard) -> None:
+    yard.merge()
+    yard.gate.after = crash
+    with pytest.raises(CrashError):
+        yard.verify()
+    with pytest.raises(TransitionError, match="has landed on main"):
+        cancel(yard.floor, "T1", who="ann")
+    yard.merge()
+    assert yard.task(1).state is State.MERGED
+
+
+def test_what_passed_and_has_not_landed_can_be_cancelled(yard: Yard) -> None:
+    yard.merge()
+    yard.gate.blocked = "a file is in the way."
+    yard.verify()
+    assert cancel(yard.floor, "T1", who="ann").state is State.CANCELLED
+    yard.gate.blocked = None
+    yard.merge()
+    yard.verify()
+    assert landings(yard) == ["T2"]
 
 
 def test_what_landed_before_a_crash_is_recognised_although_the_target_went_on(yard: Yard) -> None:
