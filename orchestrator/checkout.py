@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestrator.errors import InputError
+from orchestrator.errors import InputError, SetupError
 
 if TYPE_CHECKING:
     from git import Repo
@@ -38,9 +38,12 @@ def find_checkout(path: Path) -> Checkout:
 
     Raises:
         InputError: The path does not exist, is in no repository, or is in a bare one.
+        SetupError: There is no git.
     """
-    from git import InvalidGitRepositoryError, NoSuchPathError, Repo  # noqa: PLC0415 - importing it starts a git
-
+    try:
+        from git import InvalidGitRepositoryError, NoSuchPathError, Repo  # noqa: PLC0415 - importing it starts a git
+    except ImportError as error:
+        raise SetupError("There is no git to start on PATH.", "Install git, or correct PATH.") from error
     try:
         repository = Repo(path, search_parent_directories=True)
     except NoSuchPathError as error:

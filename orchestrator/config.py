@@ -76,7 +76,9 @@ def settings(environment: Mapping[str, str] | None = None) -> Settings:
     """
     env = inherited_environment() if environment is None else environment
     home = Path(env.get("HOME") or Path.home())
-    state_home = Path(env.get("XDG_STATE_HOME") or home / ".local" / "state") / "shopfloor"
+    state_home = Path(env.get("XDG_STATE_HOME", ""))
+    if not state_home.is_absolute():  # the XDG base directory specification: a relative one is to be ignored
+        state_home = home / ".local" / "state"
     host = checked_host(env.get("SHOPFLOOR_HOST") or socket.gethostname(), "SHOPFLOOR_HOST")
     log_format = env.get("SHOPFLOOR_LOG_FORMAT") or None
     if log_format not in (None, "json", "console"):
@@ -85,8 +87,8 @@ def settings(environment: Mapping[str, str] | None = None) -> Settings:
         redis_url=env.get("SHOPFLOOR_REDIS_URL") or None,
         api_url=(env.get("SHOPFLOOR_API_URL") or "").rstrip("/") or None,
         token=env.get("SHOPFLOOR_TOKEN") or None,
-        state_home=state_home,
-        state=Path(env["SHOPFLOOR_STATE"]) if env.get("SHOPFLOOR_STATE") else None,
+        state_home=state_home / "shopfloor",
+        state=Path(env["SHOPFLOOR_STATE"]).absolute() if env.get("SHOPFLOOR_STATE") else None,
         host=host,
         slots=int(_number(env, "SHOPFLOOR_SLOTS", DEFAULT_SLOTS, low=1, high=1000)),
         capabilities=tuple(part.strip() for part in env.get("SHOPFLOOR_CAPABILITIES", "").split(",") if part.strip()),

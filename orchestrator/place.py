@@ -183,7 +183,10 @@ def _name_of_checkout(checkout: Checkout) -> str:
 
 def _name_of_url(url: str) -> str:
     """A name that holds no secret and does not change with the password."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise InputError(f"The fleet's URL cannot be read: {error}.", "Write it as SCHEME://HOST:PORT.") from error
     try:
         port = parts.port or _USUAL_PORTS.get(parts.scheme)
     except ValueError as error:

@@ -209,7 +209,7 @@ def run(arguments: list[str], access: Access | None = None) -> int:
     except click.ClickException as error:
         return complain(ShopfloorError(error.format_message()))
     except Exception as error:  # noqa: BLE001 - the last resort: a person is told in a sentence what is a fault of ours
-        return complain(_fault(error))
+        return complain(_no_text(arguments) or _fault(error))
     return result if isinstance(result, int) else 0
 
 
@@ -229,6 +229,17 @@ def _usage(error: click.UsageError) -> InputError:
         return InputError("No command was given.", error.format_message())
     message = error.format_message().strip()
     return InputError(message[:1].upper() + message[1:], f"See `{path} --help`.")
+
+
+def _no_text(arguments: list[str]) -> InputError | None:
+    """Say that an argument is no text; only a path may be none, so it is not asked before something failed."""
+    for each in arguments:
+        try:
+            each.encode()
+        except UnicodeEncodeError:  # lone surrogates, which Python makes of bytes that are no UTF-8
+            shown = each.encode("utf-8", "replace").decode()
+            return InputError(f"'{line(shown)}' has bytes that are not UTF-8.", "Write it in UTF-8.")
+    return None
 
 
 def _fault(error: Exception) -> ShopfloorError:

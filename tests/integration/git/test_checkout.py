@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from orchestrator.checkout import Checkout, find_checkout
 from orchestrator.errors import InputError
 from tests.helpers.repositories import git, make_repository
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def test_a_checkout_is_found_from_anywhere_in_it(checkout: Path) -> None:
@@ -54,6 +53,20 @@ def test_a_linked_worktree_is_a_checkout(tmp_path: Path, checkout: Path) -> None
 def test_variables_of_a_hook_that_started_us_do_not_mislead(checkout: Path) -> None:
     found = find_checkout(checkout)
     assert (found.root, found.empty, found.dirty) == (checkout, False, False)
+
+
+def test_where_there_is_no_git_that_is_said(checkout: Path) -> None:
+    program = "import sys; from orchestrator.cli.main import run; sys.exit(run(['tasks']))"
+    ended = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=checkout,
+        env={"PATH": str(checkout), "PYTHONPATH": str(Path(__file__).parents[3]), "HOME": str(checkout)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 1
+    assert ended.stderr == "Error: There is no git to start on PATH.\nInstall git, or correct PATH.\n"
 
 
 def test_what_is_no_checkout_is_refused_with_a_remedy(tmp_path: Path, origin: Path) -> None:

@@ -121,6 +121,13 @@ def test_a_fault_of_our_own_is_a_sentence(shell: Shell, monkeypatch: pytest.Monk
     assert "Traceback" in shell("tasks").err
 
 
+def test_an_argument_that_is_no_text_is_bad_input(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shell.desk, "halt", lambda _reach, _name, why: why.encode())
+    done = shell("halt", "--why", "no\udcff")
+    assert done.code == 2
+    assert done.err == "Error: 'no?' has bytes that are not UTF-8.\nWrite it in UTF-8.\n"
+
+
 def test_an_interruption_is_quiet(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt

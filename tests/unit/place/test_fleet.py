@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -13,9 +13,6 @@ from orchestrator.errors import InputError, RefusedError, SetupError, Unreachabl
 from orchestrator.place import Fleet, find_fleet, read_fleet, write_fleet
 from orchestrator.supervision.hold import Hold, holder
 from tests.helpers.repositories import git, make_repository
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def told(home: Path, **names: str) -> Settings:
@@ -52,6 +49,17 @@ def test_a_redis_url_names_a_fleet_anywhere_whatever_its_password(tmp_path: Path
 def test_an_api_url_names_a_fleet(tmp_path: Path) -> None:
     fleet = find_fleet(tmp_path, told(tmp_path, SHOPFLOOR_API_URL="https://floor.example", SHOPFLOOR_TOKEN="t"))
     assert (fleet.api_url, fleet.token) == ("https://floor.example", "t")
+
+
+def test_a_relative_place_for_state_is_not_taken_for_one_in_the_checkout(tmp_path: Path) -> None:
+    said = settings({"HOME": str(tmp_path), "XDG_STATE_HOME": "here", "SHOPFLOOR_STATE": "there"})
+    assert said.state_home == tmp_path / ".local/state/shopfloor"
+    assert said.state == Path("there").absolute()
+
+
+def test_a_url_that_is_none_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot be read: Invalid IPv6 URL"):
+        find_fleet(tmp_path, told(tmp_path, SHOPFLOOR_API_URL="http://[bad"))
 
 
 def test_a_redis_url_with_a_strange_port_is_refused(tmp_path: Path) -> None:
