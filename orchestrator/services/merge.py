@@ -17,7 +17,7 @@ from orchestrator.domain.halt import halt_of
 from orchestrator.domain.rounds import escalated
 from orchestrator.domain.task import Cause, Note, Reason, ReasonCode, State, Task
 from orchestrator.domain.train import Candidate, Train, Verdict, merge_order
-from orchestrator.errors import GitError, InputError, ShopfloorError, StaleError
+from orchestrator.errors import ShopfloorError, StaleError, UnreachableError
 from orchestrator.forge import Blocked, Change, Landed, Moved
 from orchestrator.git import Signature
 from orchestrator.services.floor import Move
@@ -51,7 +51,9 @@ def merge(floor: Floor, repository_id: str) -> None:
                     continue
         except StaleError:
             _log.info("train of %s was moved by somebody else", repository_id)
-        except (GitError, InputError) as error:
+        except UnreachableError:
+            raise  # there is no train to say it on
+        except (ShopfloorError, OSError) as error:
             _stuck(floor, repository, error)
         finally:
             wanted_meanwhile = floor.store.release(name, token)
@@ -97,7 +99,7 @@ def _step_aside(floor: Floor, repository: Repository, train: Train, candidate: C
     return True
 
 
-def _stuck(floor: Floor, repository: Repository, error: GitError | InputError) -> None:
+def _stuck(floor: Floor, repository: Repository, error: ShopfloorError | OSError) -> None:
     """Say on the train what keeps it, such as a repository that cannot be reached; it is tried again."""
     _log.warning("the train of %s is stuck: %s", repository.id, error)
     train = floor.store.train(repository)

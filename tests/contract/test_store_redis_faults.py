@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import threading
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 import redis
 
-from orchestrator.domain.task import Note
+from orchestrator.domain.task import Cause, Note, State
 from orchestrator.errors import ShopfloorError, UnreachableError
 from orchestrator.stores.redis import RedisStore, connection
 from tests.helpers.servers import RedisServer, free_port
 from tests.helpers.tasks import (
     LONG,
+    advance,
     claim,
     claim_of,
     make_event,
@@ -244,3 +245,15 @@ def answers(url: str) -> bool:
 def everything(person: redis.Redis) -> dict[bytes, bytes | None]:
     """The whole database, as the server itself writes it out."""
     return {key: person.dump(key) for key in sorted(person.scan_iter())}
+
+
+def test_what_a_newer_version_wrote_into_a_task_is_read_past_and_kept(
+    open_redis: Callable[[], RedisStore], keys: Keys
+) -> None:
+    store = open_redis()
+    task = submit(store, id="T1", state=State.WAITING)
+    newer = task.model_dump_json().removesuffix("}") + ',"mood":"calm"}'
+    store._redis.hset(keys.task("T1"), "d", newer)
+    advance(store, store.task("T1"), Cause.UNBLOCKED, State.QUEUED)
+    assert b'"mood":"calm"' in cast("bytes", store._redis.hget(keys.task("T1"), "d"))
+    assert [each.id for each in store.tasks([State.QUEUED])] == ["T1"]

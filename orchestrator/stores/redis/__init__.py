@@ -1,4 +1,7 @@
-"""The store on Redis 7 (or Valkey): one Lua script for each act that must be whole."""
+"""The store on Redis 7 (or Valkey): one Lua script for each act that must be whole.
+
+Documents may have fields that this version does not know: a newer one of the same layout wrote them, and they are kept.
+"""
 
 from __future__ import annotations
 
