@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import closing
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import pytest
 import redis
@@ -247,13 +247,10 @@ def everything(person: redis.Redis) -> dict[bytes, bytes | None]:
     return {key: person.dump(key) for key in sorted(person.scan_iter())}
 
 
-def test_what_a_newer_version_wrote_into_a_task_is_read_past_and_kept(
-    open_redis: Callable[[], RedisStore], keys: Keys
-) -> None:
+def test_what_a_newer_version_wrote_into_a_task_is_read_past(open_redis: Callable[[], RedisStore], keys: Keys) -> None:
     store = open_redis()
     task = submit(store, id="T1", state=State.WAITING)
     newer = task.model_dump_json().removesuffix("}") + ',"mood":"calm"}'
     store._redis.hset(keys.task("T1"), "d", newer)
     advance(store, store.task("T1"), Cause.UNBLOCKED, State.QUEUED)
-    assert b'"mood":"calm"' in cast("bytes", store._redis.hget(keys.task("T1"), "d"))
     assert [each.id for each in store.tasks([State.QUEUED])] == ["T1"]

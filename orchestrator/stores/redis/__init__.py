@@ -1,6 +1,6 @@
 """The store on Redis 7 (or Valkey): one Lua script for each act that must be whole.
 
-Documents may have fields that this version does not know: a newer one of the same layout wrote them, and they are kept.
+Documents may have fields that this version does not know, from a newer one of the same layout: they are read past.
 """
 
 from __future__ import annotations

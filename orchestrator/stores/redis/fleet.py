@@ -33,7 +33,7 @@ class RedisFleet(RedisConnection):
         """See `Store.repositories`."""
         with told():
             found = cast("list[bytes]", self._redis.hvals(self.keys.repositories))
-        return sorted((Repository.model_validate_json(doc, extra="allow") for doc in found), key=lambda each: each.id)
+        return sorted((Repository.model_validate_json(doc, extra="ignore") for doc in found), key=lambda each: each.id)
 
     def repository(self, repository_id: str) -> Repository:
         """See `Store.repository`."""
@@ -42,7 +42,7 @@ class RedisFleet(RedisConnection):
         if doc is None:
             known = ", ".join(each.id for each in self.repositories()) or "none"
             raise NotFoundError(f"The fleet knows no repository '{repository_id}'.", f"It knows: {known}.")
-        return Repository.model_validate_json(cast("bytes", doc), extra="allow")
+        return Repository.model_validate_json(cast("bytes", doc), extra="ignore")
 
     def keep_blueprint(self, digest: str, text: str) -> None:
         """See `Store.keep_blueprint`."""
@@ -79,7 +79,7 @@ class RedisFleet(RedisConnection):
         """See `Store.hosts`."""
         with told():
             found = cast("list[bytes]", self._redis.hvals(self.keys.hosts))
-        return sorted((Host.model_validate_json(doc, extra="allow") for doc in found), key=lambda host: host.name)
+        return sorted((Host.model_validate_json(doc, extra="ignore") for doc in found), key=lambda host: host.name)
 
     def busy(self) -> dict[str, int]:
         """See `Store.busy`."""

@@ -28,7 +28,9 @@ class RedisJournal(RedisConnection):
     def events(self, after: int = 0, limit: int = 1000, wait: float = 0.0) -> list[Event]:
         """See `Store.events`."""
         return [
-            Event.model_validate_json(fields[b"e"], extra="allow").model_copy(update={"seq": int(ident.split(b"-")[0])})
+            Event.model_validate_json(fields[b"e"], extra="ignore").model_copy(
+                update={"seq": int(ident.split(b"-")[0])}
+            )
             for ident, fields in self._read(self.keys.events, f"{after}-0", limit, wait)
         ]
 
@@ -73,7 +75,7 @@ class RedisJournal(RedisConnection):
             doc = self._redis.hget(self.keys.train(repository.id), "d")
         if doc is None:
             return Train(repository=repository.id, target=repository.target)
-        return Train.model_validate_json(cast("bytes", doc), extra="allow")
+        return Train.model_validate_json(cast("bytes", doc), extra="ignore")
 
     def commit_train(
         self, train: Train, events: Sequence[Event] = (), wakes: Sequence[Wake] = (), lease_seconds: float | None = None

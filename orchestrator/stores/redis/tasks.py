@@ -85,7 +85,7 @@ class RedisTasks(RedisConnection):
             doc = self._redis.hget(self.keys.task(task_id), "d")
         if doc is None:
             raise NotFoundError(f"There is no task '{task_id}'.", "List the tasks with `shopfloor tasks`.")
-        return Task.model_validate_json(cast("bytes", doc), extra="allow")
+        return Task.model_validate_json(cast("bytes", doc), extra="ignore")
 
     def tasks(self, states: Iterable[State] = ()) -> list[Task]:
         """See `Store.tasks`."""
@@ -100,7 +100,7 @@ class RedisTasks(RedisConnection):
                 for task_id, _ in found:
                     pipeline.hget(self.keys.task(task_id.decode()), "d")
                 docs = pipeline.execute()
-        tasks = [Task.model_validate_json(doc, extra="allow") for doc in docs if doc is not None]
+        tasks = [Task.model_validate_json(doc, extra="ignore") for doc in docs if doc is not None]
         return [task for task in tasks if task.state in wanted]  # one may have moved on since
 
     def dependents(self, task_id: str) -> list[str]:
