@@ -45,7 +45,8 @@ def send_back_unverified(floor: Floor, repository: Repository, task: Task, candi
     mirror.ensure()
     bring(mirror, candidate)
     policy = policy_at(mirror, candidate.base)
-    text = f"its merge with the target failed the verify command (exit code {candidate.exit_code})"
+    how = "killed, or out of time" if candidate.exit_code is None else f"exit code {candidate.exit_code}"
+    text = f"its merge with the target failed the verify command ({how})"
     if task.reworks >= policy.reworks:
         reason = Reason(code=ReasonCode.VERIFY_FAILED, text=f"{text}, after {task.reworks} reworks.")
         told = _feedback("verify", candidate.exit_code, candidate.log)

@@ -8,7 +8,7 @@ import pytest
 
 from orchestrator.domain.task import Note, ReasonCode, State
 from tests.helpers.fleet import alive
-from tests.helpers.repositories import refs
+from tests.helpers.repositories import git, refs, tip
 from tests.helpers.waiting import eventually
 
 if TYPE_CHECKING:
@@ -65,6 +65,23 @@ def test_a_gate_that_hangs_is_killed(make_project: MakeProject) -> None:
     escalated = task.escalated(task.submit("echo x > a.txt"))
     assert escalated.reason
     assert escalated.reason.code is ReasonCode.STEP_TIMEOUT
+
+
+def test_what_a_gate_writes_changes_or_commits_does_not_land(make_project: MakeProject) -> None:
+    meddle = "echo junk > junk.txt; echo changed >> README.md; git add -A; "
+    project = make_project(gate=f"{meddle} git -c user.name=g -c user.email=g@localhost commit -qm gate")
+    landed = project.land("echo x > a.txt")
+    names = git(project.path, "diff-tree", "-r", "--name-only", "--no-commit-id", f"{landed.merged_as}^1", "main")
+    assert names.split() == ["a.txt"]
+
+
+def test_a_verify_command_that_hangs_is_killed_and_nothing_lands(make_project: MakeProject) -> None:
+    project = make_project(verify="sleep 600", policy={"verify_minutes": 0.01, "reworks": 0})
+    before = tip(project.path)
+    task = project.escalated(project.submit("echo x > a.txt"))
+    assert task.reason
+    assert task.reason.code is ReasonCode.VERIFY_FAILED
+    assert tip(project.path) == before
 
 
 def test_a_task_over_its_time_in_all_is_killed(make_project: MakeProject) -> None:

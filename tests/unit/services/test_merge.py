@@ -218,6 +218,15 @@ def test_a_change_that_the_target_has_already_is_a_persons(yard: Yard) -> None:
     assert (yard.task(1).state, code_of(yard.task(1))) == (State.ESCALATED, ReasonCode.NO_CHANGES)
 
 
+def test_a_verify_command_that_ran_out_of_time_is_told_as_that(yard: Yard) -> None:
+    yard.approved(1, {"src/a.txt": "two\n"})
+    yard.merge()
+    yard.verify(None, "It took longer than its 3 seconds.")
+    reason = yard.task(1).reason
+    assert reason is not None
+    assert "(killed, or out of time)" in reason.text
+
+
 def test_a_change_that_somebody_merged_by_hand_has_landed(yard: Yard) -> None:
     task = yard.approved(1, {"src/a.txt": "two\n"})
     git(yard.origin, "update-ref", "refs/heads/main", task.head or "")

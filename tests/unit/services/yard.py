@@ -135,7 +135,7 @@ class Yard:
     def merge(self) -> None:
         merge(self.floor, "R1")
 
-    def verify(self, code: int = 0, log: str = "", host: str = "h1") -> None:
+    def verify(self, code: int | None = 0, log: str = "", host: str = "h1") -> None:
         """Have a host verify the candidate that there is."""
         fence = self.candidate.fence
         assert verify_started(self.floor, "R1", fence, host) is not None
